@@ -1,0 +1,1 @@
+"""Technology behind the ports of `aiba_domain`: stores, clocks, identity."""

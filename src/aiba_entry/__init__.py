@@ -1,0 +1,1 @@
+"""Ways into the system: the HTTP API and the command line."""

@@ -1,0 +1,1 @@
+"""The `aiba` command line."""
