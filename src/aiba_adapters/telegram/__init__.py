@@ -1,0 +1,11 @@
+"""Telegram: who a Mini App's launch data says the player is."""
+
+from aiba_adapters.telegram.init_data import (
+    InitDataRefused,
+    Problem,
+    TelegramIdentity,
+    sign,
+    verify,
+)
+
+__all__ = ["InitDataRefused", "Problem", "TelegramIdentity", "sign", "verify"]
