@@ -1,0 +1,235 @@
+"""The store in memory: one unit of work at a time, undone as a whole when it fails."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar, cast
+
+from aiba_domain.battle.model import Battle
+from aiba_domain.battle.modes import GameMode
+from aiba_domain.battle.opponents import GuildStrength
+from aiba_domain.brokers.model import Broker
+from aiba_domain.decision import Record
+from aiba_domain.economy.emission import EmissionUse
+from aiba_domain.economy.ledger import Posting, emission_prefix, post
+from aiba_domain.economy.policy import EconomyPolicy
+from aiba_domain.fairness import SeedEpoch
+from aiba_domain.guilds.model import Guild
+from aiba_domain.moderation.model import Flag, Subject
+from aiba_domain.money import Currency
+from aiba_domain.players.model import Player, Session
+from aiba_domain.ports import Entry, Reader, Remembered, Scope, Unavailable, UnitOfWork
+
+T = TypeVar("T")
+K = TypeVar("K")
+V = TypeVar("V")
+
+_KEYS: Mapping[type, str] = {
+    Player: "id",
+    Session: "id",
+    Broker: "id",
+    Battle: "id",
+    Guild: "id",
+    GameMode: "key",
+    Flag: "id",
+    SeedEpoch: "number",
+    EconomyPolicy: "version",
+}
+
+
+@dataclass(slots=True)
+class _State:
+    """All that the store holds; records by type and key."""
+
+    records: dict[type, dict[object, Record]] = field(
+        default_factory=lambda: {kind: {} for kind in _KEYS}
+    )
+    balances: dict[tuple[str, Currency], int] = field(default_factory=dict)
+    entries: list[Entry] = field(default_factory=list)
+    answers: dict[Scope, Remembered] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """A store without durability, for tests, simulations and the demo of a rule."""
+
+    def __init__(self) -> None:
+        """Start empty, with the default economy policy."""
+        self._state = _State()
+        self._state.records[EconomyPolicy][1] = EconomyPolicy()
+        self._turn = asyncio.Lock()
+        self._closed = False
+
+    async def transact(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `work` alone; undo what it wrote if it raises."""
+        async with self._turn:
+            await self.check()
+            unit = _MemoryUnitOfWork(self._state)
+            try:
+                return await work(unit)
+            except BaseException:
+                unit.undo()
+                raise
+
+    async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
+        """Run `work` between two units of work."""
+        async with self._turn:
+            await self.check()
+            return await work(_MemoryUnitOfWork(self._state))
+
+    async def check(self) -> None:
+        """Raise Unavailable once the store is closed."""
+        if self._closed:
+            msg = "the store is closed"
+            raise Unavailable(msg)
+
+    async def close(self) -> None:
+        """Wait for the unit of work under way and refuse later ones."""
+        async with self._turn:
+            self._closed = True
+
+
+class _MemoryUnitOfWork:
+    """Reads and writes the state directly and remembers how to undo each write."""
+
+    def __init__(self, state: _State) -> None:
+        self._state = state
+        self._undo: list[Callable[[], object]] = []
+
+    def undo(self) -> None:
+        """Take back every write, the newest first."""
+        while self._undo:
+            self._undo.pop()()
+
+    async def player(self, player_id: str) -> Player | None:
+        return self._get(Player, player_id)
+
+    async def session(self, session_id: str) -> Session | None:
+        return self._get(Session, session_id)
+
+    async def broker(self, broker_id: str) -> Broker | None:
+        return self._get(Broker, broker_id)
+
+    async def brokers_of(self, player_id: str) -> Sequence[Broker]:
+        mine = [broker for broker in self._all(Broker) if broker.owner_id == player_id]
+        return sorted(mine, key=lambda broker: (broker.created_at, broker.id), reverse=True)
+
+    async def battle(self, battle_id: str) -> Battle | None:
+        return self._get(Battle, battle_id)
+
+    async def battles_of(
+        self, player_id: str, *, before: tuple[int, str] | None, limit: int
+    ) -> Sequence[Battle]:
+        mine = [
+            battle
+            for battle in self._all(Battle)
+            if battle.player_id == player_id
+            and (before is None or (battle.created_at, battle.id) < before)
+        ]
+        mine.sort(key=lambda battle: (battle.created_at, battle.id), reverse=True)
+        return mine[:limit]
+
+    async def mode(self, key: str) -> GameMode | None:
+        return self._get(GameMode, key)
+
+    async def modes(self) -> Sequence[GameMode]:
+        return sorted(self._all(GameMode), key=lambda mode: (mode.arena, mode.league, mode.key))
+
+    async def guild_of(self, player_id: str) -> Guild | None:
+        mine = [
+            guild for guild in self._all(Guild) if guild.active and player_id in guild.member_ids
+        ]
+        return min(mine, key=lambda guild: guild.id, default=None)
+
+    async def rivals_of(self, guild: Guild) -> Sequence[GuildStrength]:
+        return [
+            GuildStrength(guild_id=other.id, pooled=other.pooled)
+            for other in self._all(Guild)
+            if other.active and other.id != guild.id
+        ]
+
+    async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
+        flags = [
+            flag
+            for flag in self._all(Flag)
+            if flag.subject is subject and flag.subject_id == subject_id
+        ]
+        return sorted(flags, key=lambda flag: (flag.at, flag.id))
+
+    async def epoch(self) -> SeedEpoch | None:
+        return max(self._all(SeedEpoch), key=lambda epoch: epoch.number, default=None)
+
+    async def epochs(self) -> Sequence[SeedEpoch]:
+        return sorted(self._all(SeedEpoch), key=lambda epoch: epoch.number)
+
+    async def policy(self) -> EconomyPolicy:
+        return max(self._all(EconomyPolicy), key=lambda policy: policy.version)
+
+    async def balances(self, account: str) -> Mapping[Currency, int]:
+        held = self._state.balances
+        return {
+            currency: held[account, currency]
+            for currency in Currency
+            if (account, currency) in held
+        }
+
+    async def emitted(self, currency: Currency, day: str) -> EmissionUse:
+        prefix = emission_prefix(day)
+        return EmissionUse(
+            by_arena={
+                account.removeprefix(prefix): -balance
+                for (account, held), balance in self._state.balances.items()
+                if held is currency and account.startswith(prefix)
+            }
+        )
+
+    async def accounts(self) -> Mapping[tuple[str, Currency], int]:
+        return dict(self._state.balances)
+
+    def entries(self) -> Iterable[Entry]:
+        return tuple(self._state.entries)
+
+    async def remembered(self, scope: Scope) -> Remembered | None:
+        return self._state.answers.get(scope)
+
+    async def write(
+        self,
+        *,
+        at: int,
+        postings: Sequence[Posting] = (),
+        changed: Sequence[Record] = (),
+        removed: Sequence[Record] = (),
+        remember: Remembered | None = None,
+    ) -> None:
+        state = self._state
+        for place, balance in post(state.balances, postings).items():
+            self._put(state.balances, place, balance)
+        for posting in postings:
+            entry = Entry(number=len(state.entries) + 1, at=at, posting=posting)
+            state.entries.append(entry)
+            self._undo.append(state.entries.pop)
+        for record in changed:
+            kind = type(record)
+            self._put(state.records[kind], getattr(record, _KEYS[kind]), record)
+        for record in removed:
+            kind = type(record)
+            self._drop(state.records[kind], getattr(record, _KEYS[kind]))
+        if remember:
+            self._put(state.answers, remember.scope, remember)
+
+    def _get(self, kind: type[T], key: object) -> T | None:
+        return cast("T | None", self._state.records[kind].get(key))
+
+    def _all(self, kind: type[T]) -> Iterable[T]:
+        return cast("Iterable[T]", self._state.records[kind].values())
+
+    def _put(self, table: dict[K, V], key: K, value: V) -> None:
+        if key in table:
+            before = table[key]
+            self._undo.append(lambda: table.__setitem__(key, before))
+        else:
+            self._undo.append(lambda: table.pop(key))
+        table[key] = value
+
+    def _drop(self, table: dict[object, Record], key: object) -> None:
+        before = table.pop(key)
+        self._undo.append(lambda: table.__setitem__(key, before))

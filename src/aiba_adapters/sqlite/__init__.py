@@ -1,0 +1,5 @@
+"""The embedded durable store."""
+
+from aiba_adapters.sqlite.store import SqliteStore
+
+__all__ = ["SqliteStore"]

@@ -1,0 +1,113 @@
+"""The schema, as numbered steps. A released step is never edited; a change is a new one."""
+
+import sqlite3
+from typing import Final
+
+from aiba_adapters.codec import encode
+from aiba_domain.economy.policy import EconomyPolicy
+
+_FIRST: Final = """
+CREATE TABLE players (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE sessions (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE brokers (
+    id TEXT PRIMARY KEY, owner_id TEXT NOT NULL, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX brokers_by_owner ON brokers (owner_id);
+CREATE TABLE battles (
+    id TEXT NOT NULL, player_id TEXT NOT NULL, created_at INTEGER NOT NULL, body TEXT NOT NULL
+);
+CREATE UNIQUE INDEX battles_by_id ON battles (id);
+CREATE INDEX battles_by_player ON battles (player_id, created_at, id);
+CREATE TABLE modes (key TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE guilds (
+    id TEXT PRIMARY KEY, active INTEGER NOT NULL, pooled INTEGER NOT NULL, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX guilds_by_strength ON guilds (active, pooled, id);
+CREATE TABLE guild_members (
+    player_id TEXT NOT NULL, guild_id TEXT NOT NULL, PRIMARY KEY (player_id, guild_id)
+) WITHOUT ROWID;
+CREATE INDEX guild_members_by_guild ON guild_members (guild_id);
+CREATE TABLE flags (
+    id TEXT PRIMARY KEY, subject TEXT NOT NULL, subject_id TEXT NOT NULL, at INTEGER NOT NULL,
+    body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX flags_by_subject ON flags (subject, subject_id, at, id);
+CREATE TABLE epochs (number INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE policies (version INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TABLE accounts (
+    name TEXT NOT NULL, currency TEXT NOT NULL, balance INTEGER NOT NULL,
+    PRIMARY KEY (name, currency),
+    CHECK (balance >= 0 OR name GLOB 'emission:*' OR name = 'chain')
+) WITHOUT ROWID;
+CREATE TABLE entries (
+    number INTEGER PRIMARY KEY, at INTEGER NOT NULL, currency TEXT NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0), debit TEXT NOT NULL, credit TEXT NOT NULL,
+    reason TEXT NOT NULL, arena TEXT NOT NULL, league TEXT NOT NULL,
+    source_type TEXT NOT NULL, source_id TEXT NOT NULL, CHECK (debit <> credit)
+);
+CREATE TABLE answers (
+    principal TEXT NOT NULL, command TEXT NOT NULL, key TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    accepted INTEGER NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL
+);
+CREATE UNIQUE INDEX answers_by_scope ON answers (principal, command, key);
+CREATE TRIGGER entries_stay BEFORE UPDATE ON entries
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER entries_remain BEFORE DELETE ON entries
+BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END;
+CREATE TRIGGER answers_stay BEFORE UPDATE ON answers
+BEGIN SELECT RAISE(ABORT, 'answers are kept for ever'); END;
+CREATE TRIGGER answers_remain BEFORE DELETE ON answers
+BEGIN SELECT RAISE(ABORT, 'answers are kept for ever'); END;
+"""
+
+STEPS: Final = (_FIRST,)
+"""The steps in order; step n leads to schema version n."""
+
+
+class SchemaTooNew(Exception):  # noqa: N818 - named for the state of the file
+    """The database was written by a later version of this package, which alone may open it."""
+
+
+def migrate(connection: sqlite3.Connection) -> int:
+    """Bring a database to the newest version, each step in a transaction; return the version.
+
+    Safe to run again, also after a crash in the middle. Raises SchemaTooNew.
+    """
+    while True:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            version = _version(connection)
+            if version == len(STEPS):
+                return version
+            for statement in _statements(STEPS[version]):
+                connection.execute(statement)
+            if version == 0:
+                policy = EconomyPolicy()
+                connection.execute(
+                    "INSERT INTO policies VALUES (?, ?)", (policy.version, encode(policy))
+                )
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        except BaseException:
+            connection.execute("ROLLBACK")
+            raise
+        finally:
+            if connection.in_transaction:
+                connection.execute("COMMIT")
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(STEPS):
+        raise SchemaTooNew(f"schema version {version}, this build knows up to {len(STEPS)}")
+    return version
+
+
+def _statements(script: str) -> list[str]:
+    """Split a step into statements; `executescript` would commit in the middle."""
+    statements, pending = [], ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            statements.append(pending)
+            pending = ""
+    return statements

@@ -1,0 +1,199 @@
+"""The store on SQLite: WAL, full sync, one writer, and one commit for all who wait for one.
+
+Units of work run one after another inside a transaction that is committed in a thread, so that the
+event loop goes on while the disk syncs. Whoever arrives meanwhile shares the next commit. Each unit
+has a savepoint of its own: one that fails takes nothing with it.
+"""
+
+import asyncio
+import contextlib
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from aiba_adapters.sqlite.schema import migrate
+from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
+from aiba_domain.errors import InvariantViolation
+from aiba_domain.ports import Reader, Unavailable, UnitOfWork
+
+T = TypeVar("T")
+
+_BUSY_TIMEOUT_S: Final = 10.0
+_MAX_BATCH: Final = 128
+_STATEMENTS: Final = 256
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Open the database with the settings that make a commit durable."""
+    connection = sqlite3.connect(
+        path,
+        timeout=_BUSY_TIMEOUT_S,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=_STATEMENTS,
+    )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+class _Job:
+    """A unit of work that waits for its turn, and the future of whoever waits for it."""
+
+    __slots__ = ("done", "failure", "result", "work")
+
+    def __init__(
+        self, work: Callable[[UnitOfWork], Awaitable[Any]], done: "asyncio.Future[Any]"
+    ) -> None:
+        self.work = work
+        self.done = done
+        self.result: Any = None
+        self.failure: BaseException | None = None
+
+    def settle(self) -> None:
+        """Tell the one who waits, unless it went away."""
+        if self.done.done():
+            return
+        if self.failure is None:
+            self.done.set_result(self.result)
+        else:
+            self.done.set_exception(self.failure)
+
+
+class SqliteStore:
+    """A durable store in one file. Open it in the event loop that will use it.
+
+    An answered unit of work survives a crash of the process and of the machine. Several processes
+    may have the file open; each waits up to 10 s for another's transaction.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the database at `path` and bring its schema up to date."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = connect(path)
+        try:
+            migrate(self._writer)
+            self._reader = connect(path)
+        except BaseException:
+            self._writer.close()
+            raise
+        self._unit = SqliteUnitOfWork(self._writer)
+        self._read_unit = SqliteUnitOfWork(self._reader)
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-commit")
+        self._queue: deque[_Job] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._closed = False
+
+    async def transact(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `work` in its turn and return its result after the commit."""
+        self._check_open()
+        loop = asyncio.get_running_loop()
+        job = _Job(work, loop.create_future())
+        self._queue.append(job)
+        if self._running is None:
+            self._running = loop.create_task(self._run())
+        result: T = await job.done
+        return result
+
+    async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
+        """Run `work` against the last committed state."""
+        self._check_open()
+        self._reader.execute("BEGIN")
+        try:
+            return _drive(work(self._read_unit))
+        except sqlite3.OperationalError as error:
+            raise Unavailable(str(error)) from error
+        finally:
+            self._reader.execute("COMMIT")
+
+    async def check(self) -> None:
+        """Commit nothing, durably: takes its turn like any unit of work."""
+
+        async def nothing(_unit: UnitOfWork) -> None:
+            return None
+
+        await self.transact(nothing)
+
+    async def close(self) -> None:
+        """Let every accepted unit of work end, then close the file."""
+        self._closed = True
+        if self._running is not None:
+            await self._running
+        self._thread.shutdown()
+        self._reader.close()
+        self._writer.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            msg = "the store is closed"
+            raise Unavailable(msg)
+
+    async def _run(self) -> None:
+        """Work off the queue in batches of one commit each, until it is empty."""
+        loop = asyncio.get_running_loop()
+        try:
+            while self._queue:
+                batch = self._take()
+                try:
+                    self._begin()
+                    for job in batch:
+                        self._run_one(job)
+                    await loop.run_in_executor(self._thread, self._commit)
+                except sqlite3.Error as error:
+                    self._fail(batch, error)
+                for job in batch:
+                    job.settle()
+        finally:
+            self._running = None
+
+    def _take(self) -> list[_Job]:
+        batch: list[_Job] = []
+        while self._queue and len(batch) < _MAX_BATCH:
+            job = self._queue.popleft()
+            if not job.done.cancelled():
+                batch.append(job)
+        return batch
+
+    def _begin(self) -> None:
+        self._writer.execute("BEGIN IMMEDIATE")
+
+    def _commit(self) -> None:
+        self._writer.execute("COMMIT")
+
+    def _run_one(self, job: _Job) -> None:
+        """Run one unit of work under its own savepoint and keep its result or failure."""
+        execute = self._writer.execute
+        execute("SAVEPOINT unit")
+        try:
+            job.result = _drive(job.work(self._unit))
+        except Exception as failure:  # noqa: BLE001 - handed to the one who waits for this unit
+            job.failure = failure
+            execute("ROLLBACK TO unit")
+        execute("RELEASE unit")
+
+    def _fail(self, batch: list[_Job], error: sqlite3.Error) -> None:
+        """Undo the whole batch: nothing of it is durable, and everyone is told so."""
+        if self._writer.in_transaction:
+            with contextlib.suppress(sqlite3.Error):  # SQLite has rolled back by itself
+                self._writer.execute("ROLLBACK")
+        for job in batch:
+            job.failure = Unavailable(str(error))
+            job.failure.__cause__ = error
+
+
+def _drive(work: Awaitable[T]) -> T:
+    """Run a coroutine that waits for nothing but this store, whose methods never suspend."""
+    if not isinstance(work, Coroutine):
+        msg = "a unit of work must be a coroutine"
+        raise InvariantViolation(msg)
+    try:
+        work.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    work.close()
+    msg = "a unit of work waited for something other than the store"
+    raise InvariantViolation(msg)

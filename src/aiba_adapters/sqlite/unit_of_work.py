@@ -1,0 +1,303 @@
+"""Reads and writes on one SQLite connection, inside the transaction the store has begun."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import singledispatchmethod
+from typing import Any, Final, TypeVar
+
+from aiba_adapters.codec import (
+    decode,
+    decode_outcome,
+    decode_shared,
+    encode,
+    encode_outcome,
+)
+from aiba_domain.battle.model import Battle
+from aiba_domain.battle.modes import GameMode
+from aiba_domain.battle.opponents import GuildStrength
+from aiba_domain.brokers.model import Broker
+from aiba_domain.decision import Record
+from aiba_domain.economy.emission import EmissionUse
+from aiba_domain.economy.ledger import Posting, check_balance, emission_prefix, net_effects
+from aiba_domain.economy.policy import EconomyPolicy
+from aiba_domain.fairness import SeedEpoch
+from aiba_domain.guilds.model import Guild
+from aiba_domain.moderation.model import Flag, Subject
+from aiba_domain.money import Currency
+from aiba_domain.players.model import Player, Session
+from aiba_domain.ports import Entry, Remembered, Scope
+
+T = TypeVar("T")
+
+_AFTER_ALL: Final = "\U0010ffff"
+
+
+class SqliteUnitOfWork:
+    """Implements the reader and the unit of work; its coroutines never suspend."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        """Work on `connection`, whose transactions are the store's business."""
+        self._connection = connection
+        self._execute: Callable[..., sqlite3.Cursor] = connection.execute
+
+    async def player(self, player_id: str) -> Player | None:
+        return self._one(Player, "SELECT body FROM players WHERE id = ?", player_id)
+
+    async def session(self, session_id: str) -> Session | None:
+        return self._one(Session, "SELECT body FROM sessions WHERE id = ?", session_id)
+
+    async def broker(self, broker_id: str) -> Broker | None:
+        return self._one(Broker, "SELECT body FROM brokers WHERE id = ?", broker_id)
+
+    async def brokers_of(self, player_id: str) -> Sequence[Broker]:
+        brokers = self._all(Broker, "SELECT body FROM brokers WHERE owner_id = ?", player_id)
+        brokers.sort(key=lambda broker: (broker.created_at, broker.id), reverse=True)
+        return brokers
+
+    async def battle(self, battle_id: str) -> Battle | None:
+        return self._one(Battle, "SELECT body FROM battles WHERE id = ?", battle_id)
+
+    async def battles_of(
+        self, player_id: str, *, before: tuple[int, str] | None, limit: int
+    ) -> Sequence[Battle]:
+        at, last_id = before or (2**63 - 1, _AFTER_ALL)
+        return self._all(
+            Battle,
+            "SELECT body FROM battles WHERE player_id = ? AND (created_at, id) < (?, ?)"
+            " ORDER BY created_at DESC, id DESC LIMIT ?",
+            player_id,
+            at,
+            last_id,
+            limit,
+        )
+
+    async def mode(self, key: str) -> GameMode | None:
+        row = self._execute("SELECT body FROM modes WHERE key = ?", (key,)).fetchone()
+        return decode_shared(GameMode, row[0]) if row else None
+
+    async def modes(self) -> Sequence[GameMode]:
+        rows = self._execute("SELECT body FROM modes").fetchall()
+        modes = [decode_shared(GameMode, body) for (body,) in rows]
+        modes.sort(key=lambda mode: (mode.arena, mode.league, mode.key))
+        return modes
+
+    async def guild_of(self, player_id: str) -> Guild | None:
+        return self._one(
+            Guild,
+            "SELECT body FROM guilds JOIN guild_members ON guilds.id = guild_members.guild_id"
+            " WHERE guild_members.player_id = ? AND active ORDER BY guilds.id LIMIT 1",
+            player_id,
+        )
+
+    async def rivals_of(self, guild: Guild) -> Sequence[GuildStrength]:
+        rows = []
+        for side, order in ((">=", "pooled, id"), ("<=", "pooled DESC, id")):
+            rows += self._execute(
+                f"SELECT id, pooled FROM guilds WHERE active AND pooled {side} ? AND pooled > 0"  # noqa: S608 - fixed texts
+                f" AND id <> ? ORDER BY {order} LIMIT 1",
+                (guild.pooled, guild.id),
+            ).fetchall()
+        return [GuildStrength(guild_id=guild_id, pooled=pooled) for guild_id, pooled in set(rows)]
+
+    async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
+        return self._all(
+            Flag,
+            "SELECT body FROM flags WHERE subject = ? AND subject_id = ? ORDER BY at, id",
+            subject,
+            subject_id,
+        )
+
+    async def epoch(self) -> SeedEpoch | None:
+        row = self._execute("SELECT body FROM epochs ORDER BY number DESC LIMIT 1").fetchone()
+        return decode_shared(SeedEpoch, row[0]) if row else None
+
+    async def epochs(self) -> Sequence[SeedEpoch]:
+        return self._all(SeedEpoch, "SELECT body FROM epochs ORDER BY number")
+
+    async def policy(self) -> EconomyPolicy:
+        row = self._execute("SELECT body FROM policies ORDER BY version DESC LIMIT 1").fetchone()
+        return decode_shared(EconomyPolicy, row[0])
+
+    async def balances(self, account: str) -> Mapping[Currency, int]:
+        rows = self._execute("SELECT currency, balance FROM accounts WHERE name = ?", (account,))
+        return {Currency(currency): balance for currency, balance in rows}
+
+    async def emitted(self, currency: Currency, day: str) -> EmissionUse:
+        prefix = emission_prefix(day)
+        rows = self._execute(
+            "SELECT name, -balance FROM accounts WHERE name > ? AND name < ? AND currency = ?",
+            (prefix, prefix + _AFTER_ALL, currency),
+        )
+        skip = len(prefix)
+        return EmissionUse(by_arena={name[skip:]: amount for name, amount in rows})
+
+    async def accounts(self) -> Mapping[tuple[str, Currency], int]:
+        rows = self._execute("SELECT name, currency, balance FROM accounts")
+        return {(name, Currency(currency)): balance for name, currency, balance in rows}
+
+    def entries(self) -> Iterable[Entry]:
+        rows = self._execute(
+            "SELECT number, at, currency, amount, debit, credit, reason, arena, league,"
+            " source_type, source_id FROM entries ORDER BY number"
+        )
+        for row in rows:
+            yield Entry(
+                number=row[0],
+                at=row[1],
+                posting=Posting(
+                    currency=Currency(row[2]),
+                    amount=row[3],
+                    debit=row[4],
+                    credit=row[5],
+                    reason=row[6],
+                    arena=row[7],
+                    league=row[8],
+                    source_type=row[9],
+                    source_id=row[10],
+                ),
+            )
+
+    async def remembered(self, scope: Scope) -> Remembered | None:
+        row = self._execute(
+            "SELECT fingerprint, accepted, body, at FROM answers"
+            " WHERE principal = ? AND command = ? AND key = ?",
+            (scope.principal, scope.command, scope.key),
+        ).fetchone()
+        if row is None:
+            return None
+        outcome = decode_outcome(scope.command, accepted=bool(row[1]), text=row[2])
+        return Remembered(scope=scope, fingerprint=row[0], outcome=outcome, at=row[3])
+
+    async def write(
+        self,
+        *,
+        at: int,
+        postings: Sequence[Posting] = (),
+        changed: Sequence[Record] = (),
+        removed: Sequence[Record] = (),
+        remember: Remembered | None = None,
+    ) -> None:
+        if postings:
+            self._post(at, postings)
+        for record in changed:
+            self._put(record)
+        for record in removed:
+            self._drop(record)
+        if remember:
+            accepted, body = encode_outcome(remember.outcome)
+            scope = remember.scope
+            self._execute(
+                "INSERT INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    scope.principal,
+                    scope.command,
+                    scope.key,
+                    remember.fingerprint,
+                    accepted,
+                    body,
+                    remember.at,
+                ),
+            )
+
+    def _post(self, at: int, postings: Sequence[Posting]) -> None:
+        """Append to the history and move the balances, each checked as it is written."""
+        for (account, currency), effect in net_effects(postings).items():
+            row = self._execute(
+                "SELECT balance FROM accounts WHERE name = ? AND currency = ?", (account, currency)
+            ).fetchone()
+            balance = (row[0] if row else 0) + effect
+            check_balance(account, currency, balance)
+            self._execute(
+                "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?)", (account, currency, balance)
+            )
+        for posting in postings:
+            self._execute(
+                "INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (
+                    at,
+                    posting.currency,
+                    posting.amount,
+                    posting.debit,
+                    posting.credit,
+                    posting.reason,
+                    posting.arena,
+                    posting.league,
+                    posting.source_type,
+                    posting.source_id,
+                ),
+            )
+
+    @singledispatchmethod
+    def _put(self, record: Any) -> None:  # noqa: ANN401 - dispatches on the kind of record
+        """Keep a record in place of the one with the same key."""
+        msg = f"no table for {type(record).__name__}"
+        raise NotImplementedError(msg)
+
+    @_put.register
+    def _(self, record: Player) -> None:
+        self._execute("INSERT OR REPLACE INTO players VALUES (?, ?)", (record.id, encode(record)))
+
+    @_put.register
+    def _(self, record: Session) -> None:
+        self._execute("INSERT OR REPLACE INTO sessions VALUES (?, ?)", (record.id, encode(record)))
+
+    @_put.register
+    def _(self, record: Broker) -> None:
+        self._execute(
+            "INSERT OR REPLACE INTO brokers VALUES (?, ?, ?)",
+            (record.id, record.owner_id, encode(record)),
+        )
+
+    @_put.register
+    def _(self, record: Battle) -> None:
+        self._execute(
+            "INSERT INTO battles VALUES (?, ?, ?, ?)",
+            (record.id, record.player_id, record.created_at, encode(record)),
+        )
+
+    @_put.register
+    def _(self, record: GameMode) -> None:
+        self._execute("INSERT OR REPLACE INTO modes VALUES (?, ?)", (record.key, encode(record)))
+
+    @_put.register
+    def _(self, record: Guild) -> None:
+        self._execute(
+            "INSERT OR REPLACE INTO guilds VALUES (?, ?, ?, ?)",
+            (record.id, record.active, record.pooled, encode(record)),
+        )
+        self._execute("DELETE FROM guild_members WHERE guild_id = ?", (record.id,))
+        self._connection.executemany(
+            "INSERT INTO guild_members VALUES (?, ?)",
+            [(member, record.id) for member in sorted(set(record.member_ids))],
+        )
+
+    @_put.register
+    def _(self, record: Flag) -> None:
+        self._execute(
+            "INSERT INTO flags VALUES (?, ?, ?, ?, ?)",
+            (record.id, record.subject, record.subject_id, record.at, encode(record)),
+        )
+
+    @_put.register
+    def _(self, record: SeedEpoch) -> None:
+        self._execute(
+            "INSERT OR REPLACE INTO epochs VALUES (?, ?)", (record.number, encode(record))
+        )
+
+    @_put.register
+    def _(self, record: EconomyPolicy) -> None:
+        self._execute("INSERT INTO policies VALUES (?, ?)", (record.version, encode(record)))
+
+    def _drop(self, record: Record) -> None:
+        """Remove a record; only brokers are ever removed."""
+        if not isinstance(record, Broker):
+            msg = f"a {type(record).__name__} is never removed"
+            raise NotImplementedError(msg)
+        self._execute("DELETE FROM brokers WHERE id = ?", (record.id,))
+
+    def _one(self, kind: type[T], query: str, *values: object) -> T | None:
+        row = self._execute(query, values).fetchone()
+        return decode(kind, row[0]) if row else None
+
+    def _all(self, kind: type[T], query: str, *values: object) -> list[T]:
+        return [decode(kind, body) for (body,) in self._execute(query, values)]

@@ -1,0 +1,1 @@
+"""The machine's own services: time and configured secrets."""

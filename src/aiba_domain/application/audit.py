@@ -1,0 +1,58 @@
+"""The audit: rebuild every balance from the ledger's history and compare it with what is stored."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from aiba_domain.economy.ledger import may_go_negative, net_effects
+from aiba_domain.money import Currency
+from aiba_domain.ports import Entry, Reader, Store
+
+Balances = Mapping[tuple[str, Currency], int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditReport:
+    """What an audit found; without `faults` the ledger is sound."""
+
+    entries: int
+    accounts: int
+    totals: Mapping[Currency, int]
+    faults: tuple[str, ...]
+
+    @property
+    def is_sound(self) -> bool:
+        """Tell whether nothing is wrong."""
+        return not self.faults
+
+
+def audit(entries: Iterable[Entry], stored: Balances) -> AuditReport:
+    """Judge a ledger: history adds up to the stored balances, currencies to 0, nobody owes."""
+    count, numbers_rise, last = 0, True, 0
+    rebuilt: dict[tuple[str, Currency], int] = {}
+    for entry in entries:
+        count += 1
+        numbers_rise = numbers_rise and entry.number > last
+        last = entry.number
+        for place, effect in net_effects((entry.posting,)).items():
+            rebuilt[place] = rebuilt.get(place, 0) + effect
+    faults = [] if numbers_rise else ["entries are not numbered in rising order"]
+    for account, currency in sorted(rebuilt.keys() | stored.keys()):
+        history, kept = rebuilt.get((account, currency), 0), stored.get((account, currency), 0)
+        if history != kept:
+            faults.append(f"{account} stores {kept} {currency}, its history says {history}")
+        if kept < 0 and not may_go_negative(account):
+            faults.append(f"{account} owes {-kept} {currency}")
+    totals = dict.fromkeys(Currency, 0)
+    for (_account, currency), balance in stored.items():
+        totals[currency] += balance
+    faults += [f"{currency} sums to {total}" for currency, total in totals.items() if total]
+    return AuditReport(entries=count, accounts=len(stored), totals=totals, faults=tuple(faults))
+
+
+async def audit_store(store: Store) -> AuditReport:
+    """Audit a store's ledger at one moment."""
+
+    async def look(read: Reader) -> AuditReport:
+        return audit(read.entries(), await read.accounts())
+
+    return await store.read(look)

@@ -1,0 +1,29 @@
+"""The catalogue of commands: what the service can be asked to change. Add a new command here."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiba_domain.application import rotation
+from aiba_domain.application.handler import Handler
+from aiba_domain.battle import commands as battle
+from aiba_domain.battle import mode_commands as modes
+from aiba_domain.brokers import commands as brokers
+from aiba_domain.decision import Command
+from aiba_domain.economy import commands as economy
+from aiba_domain.moderation import commands as moderation
+from aiba_domain.players import commands as players
+
+_AREAS: tuple[tuple[Handler[Any, Any, Any], ...], ...] = (
+    players.HANDLERS,
+    brokers.HANDLERS,
+    battle.HANDLERS,
+    modes.HANDLERS,
+    economy.HANDLERS,
+    moderation.HANDLERS,
+    rotation.HANDLERS,
+)
+
+HANDLERS: Mapping[type[Command[Any]], Handler[Any, Any, Any]] = {
+    handler.command: handler for area in _AREAS for handler in area
+}
+"""Every command's handler by the command's type."""

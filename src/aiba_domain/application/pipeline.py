@@ -1,0 +1,181 @@
+"""The pipeline: the one place where a command becomes a change of state.
+
+command -> unit of work -> remembered answer? -> load -> decide -> write -> commit -> events, answer
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from aiba_domain.application.handler import Handler, fingerprint
+from aiba_domain.decision import Accepted, Command, Context, OpenSeed, Principal, Refused, Role
+from aiba_domain.errors import DomainError, InvariantViolation
+from aiba_domain.fairness import commitment
+from aiba_domain.idempotency import parse_key
+from aiba_domain.instants import iso
+from aiba_domain.players.model import Player, new_player
+from aiba_domain.ports import Clock, Observer, Remembered, Scope, SeedSecrets, Store, UnitOfWork
+
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer(Generic[R]):
+    """The answer to a command: what was decided, under which key, and whether it repeats one."""
+
+    outcome: Accepted[R] | Refused
+    key: str
+    replayed: bool = False
+
+    def reply(self) -> R:
+        """Return the reply of an accepted command; raise the refusal as a DomainError otherwise."""
+        if isinstance(self.outcome, Refused):
+            raise self.outcome.error()
+        return self.outcome.reply
+
+
+class Pipeline:
+    """Executes commands against a store; every change of state goes through `execute`."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        seeds: SeedSecrets,
+        observer: Observer,
+        handlers: Mapping[type[Command[Any]], Handler[Any, Any, Any]],
+    ) -> None:
+        """Wire the pipeline to its ports and the catalogue of commands."""
+        self._store = store
+        self._clock = clock
+        self._seeds = seeds
+        self._observer = observer
+        self._handlers = handlers
+
+    async def execute(
+        self, principal: Principal, command: Command[R], key: object = None
+    ) -> Answer[R]:
+        """Execute `command` for `principal` and return the answer, durable when this returns.
+
+        The same `key` gives the first answer again, for ever. Raises DomainError `requestId
+        required` for a keyed command without a valid key, `requestId already used` when the key
+        stands for another request, and `forbidden` when the principal's role may not issue it;
+        Unavailable when the store is.
+        """
+        handler = self._handlers[type(command)]
+        if principal.role not in handler.roles:
+            raise DomainError("forbidden", command=handler.name)
+        valid_key = parse_key(key)
+        if valid_key is None and (handler.keyed or key not in (None, "")):
+            raise DomainError("requestId required", requestId="required" if not key else "pattern")
+        run = _Execution(self, handler, principal, command, valid_key)
+        try:
+            answer = await self._store.transact(run.once)
+        except DomainError:
+            raise
+        except Exception:
+            self._observer.failed(handler.name)
+            raise
+        if answer.replayed:
+            self._observer.replayed(handler.name)
+        else:
+            for event in answer.outcome.events:
+                self._observer.committed(event)
+        return answer
+
+    def now(self) -> int:
+        """Return the instant that decisions are made at."""
+        return self._clock.now()
+
+    async def open_seed(self, uow: UnitOfWork) -> OpenSeed:
+        """Return the open seed epoch with its secret, which must be the committed one."""
+        epoch = await uow.epoch()
+        if epoch is None:
+            msg = "no seed epoch is open"
+            raise InvariantViolation(msg)
+        secret = self._seeds.secret(epoch.number)
+        if commitment(epoch.number, secret) != epoch.commitment:
+            msg = f"the secret of seed epoch {epoch.number} is not the committed one"
+            raise InvariantViolation(msg)
+        return OpenSeed(epoch=epoch, secret=secret)
+
+
+class _Execution:
+    """One command on its way; `once` is the unit of work, safe to run again from the start."""
+
+    def __init__(
+        self,
+        pipeline: Pipeline,
+        handler: Handler[Any, Any, Any],
+        principal: Principal,
+        command: Command[Any],
+        key: str | None,
+    ) -> None:
+        self._pipeline = pipeline
+        self._handler = handler
+        self._principal = principal
+        self._command = command
+        self._fingerprint = fingerprint(command) if key else ""
+        self._scope = (
+            Scope(principal=f"{principal.role}:{principal.id}", command=handler.name, key=key)
+            if key
+            else None
+        )
+
+    async def once(self, uow: UnitOfWork) -> Answer[Any]:
+        """Answer from memory, or load, decide and write."""
+        key = self._scope.key if self._scope else ""
+        if self._scope and (first := await uow.remembered(self._scope)):
+            if first.fingerprint != self._fingerprint:
+                raise DomainError("requestId already used", requestId=key)
+            return Answer(outcome=first.outcome, key=key, replayed=True)
+        now = self._pipeline.now()
+        context = Context(
+            principal=self._principal,
+            player=await self._player(uow, now),
+            policy=await uow.policy(),
+            now=now,
+            key=key,
+            seed=await self._pipeline.open_seed(uow) if self._handler.draws else None,
+        )
+        outcome = await self._decide(context, uow)
+        await self._write(outcome, now, uow)
+        return Answer(outcome=outcome, key=key)
+
+    async def _player(self, uow: UnitOfWork, now: int) -> Player | None:
+        if self._principal.role is not Role.PLAYER:
+            return None
+        player = await uow.player(self._principal.id)
+        return player or new_player(self._principal.id, self._principal.profile, now)
+
+    async def _decide(self, context: Context, uow: UnitOfWork) -> Accepted[Any] | Refused:
+        """Refuse the banned whatever they ask for; otherwise load and decide."""
+        player = context.player
+        if player is not None and player.ban is not None and player.ban.holds(context.now):
+            until = player.ban.until
+            details: dict[str, str | int] = {"reason": player.ban.reason}
+            if until is not None:
+                details["until"] = iso(until)
+            return Refused(code="banned", details=details)
+        state = await self._handler.load(self._command, context, uow)
+        return self._handler.decide(state, self._command, context)
+
+    async def _write(self, outcome: Accepted[Any] | Refused, now: int, uow: UnitOfWork) -> None:
+        """Write the effects together with the memory of the answer."""
+        remember = None
+        if self._scope:
+            kept = outcome if isinstance(outcome, Refused) else Accepted(reply=outcome.reply)
+            remember = Remembered(
+                scope=self._scope, fingerprint=self._fingerprint, outcome=kept, at=now
+            )
+        if isinstance(outcome, Accepted):
+            await uow.write(
+                at=now,
+                postings=outcome.postings,
+                changed=outcome.changed,
+                removed=outcome.removed,
+                remember=remember,
+            )
+        elif remember:
+            await uow.write(at=now, remember=remember)

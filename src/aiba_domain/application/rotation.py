@@ -1,0 +1,67 @@
+"""Opening, closing and revealing seed epochs."""
+
+from dataclasses import dataclass, field
+
+from aiba_domain.application.handler import OPERATORS, Handler
+from aiba_domain.decision import Accepted, Command, Context, Record, Refused
+from aiba_domain.fairness import SeedEpoch, close_epoch, keeps_promise, reveal_epoch
+from aiba_domain.ports import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochReply:
+    """The epoch now open, and the one that was closed for it."""
+
+    opened: SeedEpoch
+    closed: SeedEpoch | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RotateSeed(Command[EpochReply]):
+    """Close the open epoch `closes` (0 for none yet) and open the next with its commitment.
+
+    `secret` reveals the closed epoch; it may be left out when its root was lost or stolen.
+    """
+
+    closes: int
+    commitment: str
+    secret: str | None = field(default=None, repr=False)
+
+
+async def load_epoch(_command: RotateSeed, _context: Context, read: Reader) -> SeedEpoch | None:
+    """Load the open epoch."""
+    return await read.epoch()
+
+
+def decide_rotation(
+    state: SeedEpoch | None, command: RotateSeed, context: Context
+) -> Accepted[EpochReply] | Refused:
+    """Open the next epoch, unless someone else has done so since the command was made."""
+    number = state.number if state else 0
+    if number != command.closes:
+        return Refused(code="seed epoch moved on", details={"open": number})
+    now = max(context.now, state.opened_at) if state else context.now
+    opened = SeedEpoch(number=number + 1, commitment=command.commitment, opened_at=now)
+    if state is None:
+        return Accepted(reply=EpochReply(opened=opened), changed=(opened,))
+    closed = close_epoch(state, now)
+    if command.secret is not None:
+        if not keeps_promise(state.number, state.commitment, command.secret):
+            return Refused(code="secret is not the committed one", details={"epoch": number})
+        closed = reveal_epoch(closed, command.secret)
+    changed: tuple[Record, ...] = (closed, opened)
+    return Accepted(reply=EpochReply(opened=opened, closed=closed), changed=changed)
+
+
+HANDLERS = (
+    Handler(
+        name="fairness.rotate",
+        command=RotateSeed,
+        reply=EpochReply,
+        load=load_epoch,
+        decide=decide_rotation,
+        roles=OPERATORS,
+        keyed=False,
+    ),
+)
+"""The handlers of this area's commands."""

@@ -1,0 +1,52 @@
+"""What the service does by itself: prepare a store for play, and turn seed epochs over."""
+
+from aiba_domain.application.pipeline import Pipeline
+from aiba_domain.application.rotation import EpochReply, RotateSeed
+from aiba_domain.battle.mode_commands import SeedModes
+from aiba_domain.decision import Principal, Role
+from aiba_domain.fairness import SeedEpoch, commitment, keeps_promise
+from aiba_domain.ports import Reader, SeedSecrets, Store
+
+SERVICE = Principal(id="service", role=Role.SYSTEM)
+"""The principal of what the service does by itself."""
+
+
+async def open_epoch_of(store: Store) -> SeedEpoch | None:
+    """Return the store's open seed epoch, if it has one."""
+
+    async def look(read: Reader) -> SeedEpoch | None:
+        return await read.epoch()
+
+    return await store.read(look)
+
+
+async def prepare(pipeline: Pipeline, store: Store, seeds: SeedSecrets) -> None:
+    """Make a store ready for play: the default modes, and an open epoch whose secret is at hand.
+
+    After a change of the root the open epoch's secret is another one; then it is closed unrevealed
+    and the next one opens, so that no battle is drawn under a commitment that can't be kept.
+    """
+    (await pipeline.execute(SERVICE, SeedModes())).reply()
+    epoch = await open_epoch_of(store)
+    if epoch is None or not _holds(epoch, seeds):
+        await rotate_seed(pipeline, store, seeds)
+
+
+async def rotate_seed(pipeline: Pipeline, store: Store, seeds: SeedSecrets) -> EpochReply:
+    """Close the open epoch, reveal its secret if it is at hand, and open the next.
+
+    Raises DomainError if another process rotated at the same moment.
+    """
+    epoch = await open_epoch_of(store)
+    number = epoch.number if epoch else 0
+    command = RotateSeed(
+        closes=number,
+        commitment=commitment(number + 1, seeds.secret(number + 1)),
+        secret=seeds.secret(number) if epoch and _holds(epoch, seeds) else None,
+    )
+    return (await pipeline.execute(SERVICE, command)).reply()
+
+
+def _holds(epoch: SeedEpoch, seeds: SeedSecrets) -> bool:
+    """Tell whether the secret at hand is the one the epoch was committed to."""
+    return keeps_promise(epoch.number, epoch.commitment, seeds.secret(epoch.number))

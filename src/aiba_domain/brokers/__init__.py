@@ -1,0 +1,1 @@
+"""Brokers: the fighters that players own, and the commands that change them."""

@@ -1,0 +1,158 @@
+"""The economy policy: every number an operator may set, versioned, with its valid range.
+
+A policy is a value. Changing one makes the next version; battles record the version that judged
+them. An explicit 0 means 0: no field reads 0 as "use the default".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields, replace
+from types import MappingProxyType
+from typing import Any, Final
+
+from aiba_domain.economy.rewards import RewardRates
+from aiba_domain.economy.windows import EmissionWindows
+from aiba_domain.errors import InvalidInput
+from aiba_domain.money import BPS, MAX_AMOUNT, Currency, amount
+
+_TON: Final = 1_000_000_000
+_MAX_DAYS: Final = 365
+_NO_CAPS: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenSplit:
+    """Basis points by which a token amount is divided; the staking part takes the remainder."""
+
+    burn_bps: int = 1_500
+    treasury_bps: int = 2_500
+    rewards_bps: int = 5_000
+    staking_bps: int = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EconomyPolicy:
+    """One version of the economy's settings.
+
+    Amounts are whole units of their currency, TON prices nanoTON, times as their names say. Raises
+    InvalidInput naming the first field outside its range.
+    """
+
+    version: int = 1
+    effective_at: int = 0
+
+    daily_cap_aiba: int = 1_000_000
+    daily_cap_neur: int = 10_000_000
+    daily_cap_aiba_by_arena: Mapping[str, int] = field(default_factory=lambda: _NO_CAPS)
+    daily_cap_neur_by_arena: Mapping[str, int] = field(default_factory=lambda: _NO_CAPS)
+    emission_windows: EmissionWindows = field(default_factory=EmissionWindows)
+
+    rewards: RewardRates = field(default_factory=RewardRates)
+    daily_reward_neur: int = 50
+    daily_combo_requirement_aiba: int = 100
+    daily_combo_bonus_aiba: int = 500
+
+    train_neur_cost: int = 25
+    repair_neur_cost: int = 15
+    upgrade_aiba_cost: int = 50
+    combine_neur_cost: int = 50
+    mint_aiba_cost: int = 100
+    token_split: TokenSplit = field(default_factory=TokenSplit)
+
+    battle_max_energy: int = 100
+    battle_energy_regen_seconds_per_energy: int = 60
+    battle_anomaly_score_max: int = 220
+    battle_auto_ban_broker_anomaly_flags: int = 5
+    battle_auto_ban_user_anomaly_flags: int = 25
+    battle_auto_ban_user_minutes: int = 1_440
+
+    create_broker_cost_ton_nano: int = _TON
+    marketplace_default_new_broker_price_aiba: int = 10
+    boost_profile_cost_ton_nano: int = _TON
+    boost_profile_duration_days: int = 7
+    gift_cost_ton_nano: int = _TON
+    create_group_cost_ton_nano: int = _TON
+    boost_group_cost_ton_nano: int = _TON
+    leaderboard_top_free_create: int = 50
+    course_completion_badge_mint_cost_ton_nano: int = 10 * _TON
+    full_course_completion_certificate_mint_cost_ton_nano: int = 15 * _TON
+
+    def __post_init__(self) -> None:
+        """Refuse any value outside its range."""
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if type(value) is not int:
+                raise InvalidInput(name, "integer")
+            if value < low:
+                raise InvalidInput(name, f"min:{low}")
+            if value > high:
+                raise InvalidInput(name, f"max:{high}")
+        for name in ("daily_cap_aiba_by_arena", "daily_cap_neur_by_arena"):
+            for arena, cap in getattr(self, name).items():
+                amount(cap, f"{name}.{arena}")
+        for part in fields(TokenSplit):
+            bps = getattr(self.token_split, part.name)
+            if type(bps) is not int or not 0 <= bps <= BPS:
+                raise InvalidInput(f"token_split.{part.name}", f"integer of 0..{BPS}")
+
+    def daily_cap(self, currency: Currency) -> int | None:
+        """Return the most a UTC day may emit of `currency`, or None where it isn't capped."""
+        if currency is Currency.AIBA:
+            return self.daily_cap_aiba
+        return self.daily_cap_neur if currency is Currency.NEUR else None
+
+    def daily_cap_by_arena(self, currency: Currency) -> Mapping[str, int]:
+        """Return the caps of single arenas for `currency`; an absent arena has only the day's."""
+        if currency is Currency.AIBA:
+            return self.daily_cap_aiba_by_arena
+        return self.daily_cap_neur_by_arena if currency is Currency.NEUR else _NO_CAPS
+
+
+_AMOUNT: Final = (0, MAX_AMOUNT)
+_TON_PRICE: Final = (_TON, 10 * _TON)
+
+RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
+    {
+        "version": (1, MAX_AMOUNT),
+        "effective_at": _AMOUNT,
+        "daily_cap_aiba": _AMOUNT,
+        "daily_cap_neur": _AMOUNT,
+        "daily_reward_neur": _AMOUNT,
+        "daily_combo_requirement_aiba": _AMOUNT,
+        "daily_combo_bonus_aiba": _AMOUNT,
+        "train_neur_cost": _AMOUNT,
+        "repair_neur_cost": _AMOUNT,
+        "upgrade_aiba_cost": _AMOUNT,
+        "combine_neur_cost": _AMOUNT,
+        "mint_aiba_cost": _AMOUNT,
+        "battle_max_energy": (1, 1_000),
+        "battle_energy_regen_seconds_per_energy": (1, 86_400),
+        "battle_anomaly_score_max": (1, 1_000_000),
+        "battle_auto_ban_broker_anomaly_flags": (1, 1_000_000),
+        "battle_auto_ban_user_anomaly_flags": (1, 1_000_000),
+        "battle_auto_ban_user_minutes": (1, 525_600),
+        "create_broker_cost_ton_nano": _TON_PRICE,
+        "marketplace_default_new_broker_price_aiba": _AMOUNT,
+        "boost_profile_cost_ton_nano": _TON_PRICE,
+        "boost_profile_duration_days": (1, _MAX_DAYS),
+        "gift_cost_ton_nano": _TON_PRICE,
+        "create_group_cost_ton_nano": _TON_PRICE,
+        "boost_group_cost_ton_nano": _TON_PRICE,
+        "leaderboard_top_free_create": (0, 1_000_000),
+        "course_completion_badge_mint_cost_ton_nano": _AMOUNT,
+        "full_course_completion_certificate_mint_cost_ton_nano": _AMOUNT,
+    }
+)
+"""The inclusive range of every integer field."""
+
+
+def next_version(current: EconomyPolicy, changes: Mapping[str, object], now: int) -> EconomyPolicy:
+    """Return the policy after `current` with `changes` by field name, in force from `now`.
+
+    Raises InvalidInput for an unknown field or a value outside its range.
+    """
+    known = {item.name for item in fields(EconomyPolicy)} - {"version", "effective_at"}
+    for name in changes:
+        if name not in known:
+            raise InvalidInput(name, "unknown")
+    stamped: dict[str, Any] = {**changes, "version": current.version + 1, "effective_at": now}
+    return replace(current, **stamped)

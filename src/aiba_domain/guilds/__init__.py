@@ -1,0 +1,1 @@
+"""Guilds, as far as battles need them."""

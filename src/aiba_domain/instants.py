@@ -1,0 +1,33 @@
+"""Calendar arithmetic on instants, which are int milliseconds since the Unix epoch, UTC."""
+
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Final
+
+SECOND: Final = 1_000
+MINUTE: Final = 60 * SECOND
+HOUR: Final = 60 * MINUTE
+DAY: Final = 24 * HOUR
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@lru_cache(maxsize=4)
+def _day_text(day_number: int) -> str:
+    return (_EPOCH + timedelta(days=day_number)).strftime("%Y-%m-%d")
+
+
+def day_key(instant: int) -> str:
+    """Return the UTC day of `instant` as `YYYY-MM-DD`; days turn at midnight UTC."""
+    return _day_text(instant // DAY)
+
+
+def day_before(day: str) -> str:
+    """Return the day key before `day`."""
+    return (datetime.strptime(day, "%Y-%m-%d") - timedelta(days=1)).strftime("%Y-%m-%d")  # noqa: DTZ007 - a bare calendar day has no zone
+
+
+def iso(instant: int) -> str:
+    """Write an instant as ISO-8601 UTC with milliseconds and `Z`."""
+    seconds, millis = divmod(instant, SECOND)
+    moment = _EPOCH + timedelta(seconds=seconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"

@@ -1,0 +1,1 @@
+"""Bans, flags and their evidence."""

@@ -1,0 +1,1 @@
+"""Players: profile, streaks, sessions."""

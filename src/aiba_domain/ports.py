@@ -1,0 +1,243 @@
+"""The ports: what the core needs from outside, each with the guarantees its adapters owe.
+
+Shapes are checked by mypy in `tests/typing`, meanings by the contract suites.
+"""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from aiba_domain.battle.model import Battle
+from aiba_domain.battle.modes import GameMode
+from aiba_domain.battle.opponents import GuildStrength
+from aiba_domain.brokers.model import Broker
+from aiba_domain.decision import Accepted, Record, Refused
+from aiba_domain.economy.emission import EmissionUse
+from aiba_domain.economy.ledger import Posting
+from aiba_domain.economy.policy import EconomyPolicy
+from aiba_domain.events import Event
+from aiba_domain.fairness import SeedEpoch
+from aiba_domain.guilds.model import Guild
+from aiba_domain.moderation.model import Flag, Subject
+from aiba_domain.money import Currency
+from aiba_domain.players.model import Player, Session
+
+T = TypeVar("T")
+
+
+class Unavailable(Exception):  # noqa: N818 - named for the state of the port
+    """A port can't answer now; nothing happened, and the same call may be made again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """What an idempotency key is unique within: one principal and one kind of command."""
+
+    principal: str
+    command: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """The first answer to a key, kept for ever.
+
+    `fingerprint` is a digest of the request's body, by which another request under the same key is
+    told apart.
+    """
+
+    scope: Scope
+    fingerprint: str
+    outcome: Accepted[object] | Refused
+    at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One posting as the ledger holds it: numbered in commit order and dated."""
+
+    number: int
+    at: int
+    posting: Posting
+
+
+class Reader(Protocol):
+    """Reads of one consistent state; what is absent is None or an empty collection."""
+
+    async def player(self, player_id: str) -> Player | None:
+        """Return a player."""
+        ...
+
+    async def session(self, session_id: str) -> Session | None:
+        """Return a session."""
+        ...
+
+    async def broker(self, broker_id: str) -> Broker | None:
+        """Return a broker."""
+        ...
+
+    async def brokers_of(self, player_id: str) -> Sequence[Broker]:
+        """Return a player's brokers, newest first."""
+        ...
+
+    async def battle(self, battle_id: str) -> Battle | None:
+        """Return a battle."""
+        ...
+
+    async def battles_of(
+        self, player_id: str, *, before: tuple[int, str] | None, limit: int
+    ) -> Sequence[Battle]:
+        """Return up to `limit` battles of a player, newest first, older than `before`.
+
+        `before` is the (created_at, id) of the last one already seen.
+        """
+        ...
+
+    async def mode(self, key: str) -> GameMode | None:
+        """Return a game mode."""
+        ...
+
+    async def modes(self) -> Sequence[GameMode]:
+        """Return all game modes, ordered by arena, league and key."""
+        ...
+
+    async def guild_of(self, player_id: str) -> Guild | None:
+        """Return the player's active guild; with several, the one with the smallest id."""
+        ...
+
+    async def rivals_of(self, guild: Guild) -> Sequence[GuildStrength]:
+        """Return the other active guilds that could be the nearest in strength to `guild`.
+
+        At least: for both directions, the nearest pooled count with the smallest id.
+        """
+        ...
+
+    async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
+        """Return the flags of a player or a broker, oldest first."""
+        ...
+
+    async def epoch(self) -> SeedEpoch | None:
+        """Return the open seed epoch: the one with the highest number."""
+        ...
+
+    async def epochs(self) -> Sequence[SeedEpoch]:
+        """Return all seed epochs, oldest first."""
+        ...
+
+    async def policy(self) -> EconomyPolicy:
+        """Return the newest economy policy; a new store has version 1 with the defaults."""
+        ...
+
+    async def balances(self, account: str) -> Mapping[Currency, int]:
+        """Return an account's balances; an absent currency is 0."""
+        ...
+
+    async def emitted(self, currency: Currency, day: str) -> EmissionUse:
+        """Return what a UTC day has emitted of a currency so far."""
+        ...
+
+    async def accounts(self) -> Mapping[tuple[str, Currency], int]:
+        """Return every account's balance, for audits."""
+        ...
+
+    def entries(self) -> "Iterable[Entry]":
+        """Go through the whole ledger in commit order, for audits."""
+        ...
+
+
+class UnitOfWork(Reader, Protocol):
+    """Reads and one write that take effect together or not at all."""
+
+    async def remembered(self, scope: Scope) -> Remembered | None:
+        """Return the first answer given under a key, if there was one."""
+        ...
+
+    async def write(
+        self,
+        *,
+        at: int,
+        postings: Sequence[Posting] = (),
+        changed: Sequence[Record] = (),
+        removed: Sequence[Record] = (),
+        remember: Remembered | None = None,
+    ) -> None:
+        """Apply postings to balances and history, keep and drop records, remember the answer.
+
+        Raises InvariantViolation, undoing the whole unit, if a guarded account would go below 0.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Durable state with serializable units of work."""
+
+    async def transact(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run `work` as one atomic unit and return its result once it is durable.
+
+        `work` awaits nothing but the unit of work and may run more than once; its last run counts.
+        When it raises, nothing of it is kept. Raises Unavailable when the store is closing or down.
+        """
+        ...
+
+    async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
+        """Run `work` against one consistent committed state and return its result."""
+        ...
+
+    async def check(self) -> None:
+        """Raise Unavailable unless the store can commit."""
+        ...
+
+    async def close(self) -> None:
+        """Finish what was accepted, then release everything. Later calls raise Unavailable."""
+        ...
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> int:
+        """Return the instant in ms since the Unix epoch, UTC."""
+        ...
+
+
+class SeedSecrets(Protocol):
+    """The secrets that battle seeds are drawn with."""
+
+    def secret(self, number: int) -> str:
+        """Return the secret of a seed epoch; the same number gives the same secret."""
+        ...
+
+
+class Observer(Protocol):
+    """Whoever counts what happened. Called after the commit; must neither block nor raise."""
+
+    def committed(self, event: Event) -> None:
+        """Count something that took effect."""
+        ...
+
+    def failed(self, command: str) -> None:
+        """Count a command that ended in an unexpected error."""
+        ...
+
+    def replayed(self, command: str) -> None:
+        """Count an answer that was given again from memory."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a rate limiter says of one hit; instants in ms, UTC."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset_at_ms: int
+    retry_after_s: int
+
+
+class RateLimiter(Protocol):
+    """Counts hits per key in windows."""
+
+    async def hit(self, name: str, key: str, *, limit: int, window_ms: int, now_ms: int) -> Verdict:
+        """Count one hit of `key` under the limit `name` and say whether it is within `limit`."""
+        ...
