@@ -1,0 +1,1 @@
+"""Battles: seed, draw, score, energy, modes and receipts. Nothing here sees a clock or a store."""

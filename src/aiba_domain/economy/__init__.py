@@ -1,0 +1,1 @@
+"""Money rules: rewards, streaks, windows, splits, emission and the double-entry ledger."""
