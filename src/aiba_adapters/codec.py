@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 def _encode_other(value: object) -> object:
-    if isinstance(value, Fraction):
+    if type(value) is Fraction:  # isinstance asks the slow machinery of abstract numbers
         return f"{value.numerator}/{value.denominator}"
     if isinstance(value, Mapping):
         return dict(value)
@@ -44,7 +44,7 @@ class RefusedAnswer(msgspec.Struct, frozen=True):
 
 _encoder = msgspec.json.Encoder(enc_hook=_encode_other)
 _replies: Mapping[str, msgspec.json.Decoder[Any]] = {
-    handler.name: msgspec.json.Decoder(handler.reply, dec_hook=_decode_other)
+    handler.name: msgspec.json.Decoder(handler.kept or handler.reply, dec_hook=_decode_other)
     for handler in HANDLERS.values()
 }
 _refusals = msgspec.json.Decoder(RefusedAnswer)

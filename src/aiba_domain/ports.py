@@ -132,8 +132,8 @@ class Reader(Protocol):
         """Return an account's balances; an absent currency is 0."""
         ...
 
-    async def emitted(self, currency: Currency, day: str) -> EmissionUse:
-        """Return what a UTC day has emitted of a currency so far."""
+    async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
+        """Return what a UTC day has emitted so far; a currency it hasn't emitted is absent."""
         ...
 
     async def accounts(self) -> Mapping[tuple[str, Currency], int]:

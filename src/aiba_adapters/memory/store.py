@@ -172,15 +172,13 @@ class _MemoryUnitOfWork:
             if (account, currency) in held
         }
 
-    async def emitted(self, currency: Currency, day: str) -> EmissionUse:
+    async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
         prefix = emission_prefix(day)
-        return EmissionUse(
-            by_arena={
-                account.removeprefix(prefix): -balance
-                for (account, held), balance in self._state.balances.items()
-                if held is currency and account.startswith(prefix)
-            }
-        )
+        found: dict[Currency, dict[str, int]] = {}
+        for (account, currency), balance in self._state.balances.items():
+            if account.startswith(prefix):
+                found.setdefault(currency, {})[account.removeprefix(prefix)] = -balance
+        return {currency: EmissionUse(by_arena=arenas) for currency, arenas in found.items()}
 
     async def accounts(self) -> Mapping[tuple[str, Currency], int]:
         return dict(self._state.balances)

@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import singledispatchmethod
 from typing import Any, Final, TypeVar
 
 from aiba_adapters.codec import (
@@ -30,6 +29,7 @@ from aiba_domain.ports import Entry, Remembered, Scope
 T = TypeVar("T")
 
 _AFTER_ALL: Final = "\U0010ffff"
+_CURRENCY: Final = {currency.value: currency for currency in Currency}
 
 
 class SqliteUnitOfWork:
@@ -120,16 +120,18 @@ class SqliteUnitOfWork:
 
     async def balances(self, account: str) -> Mapping[Currency, int]:
         rows = self._execute("SELECT currency, balance FROM accounts WHERE name = ?", (account,))
-        return {Currency(currency): balance for currency, balance in rows}
+        return {_CURRENCY[currency]: balance for currency, balance in rows}
 
-    async def emitted(self, currency: Currency, day: str) -> EmissionUse:
+    async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
         prefix = emission_prefix(day)
         rows = self._execute(
-            "SELECT name, -balance FROM accounts WHERE name > ? AND name < ? AND currency = ?",
-            (prefix, prefix + _AFTER_ALL, currency),
+            "SELECT name, currency, -balance FROM accounts WHERE name > ? AND name < ?",
+            (prefix, prefix + _AFTER_ALL),
         )
-        skip = len(prefix)
-        return EmissionUse(by_arena={name[skip:]: amount for name, amount in rows})
+        found: dict[str, dict[str, int]] = {}
+        for name, currency, amount in rows:
+            found.setdefault(currency, {})[name.removeprefix(prefix)] = amount
+        return {_CURRENCY[name]: EmissionUse(by_arena=by) for name, by in found.items()}
 
     async def accounts(self) -> Mapping[tuple[str, Currency], int]:
         rows = self._execute("SELECT name, currency, balance FROM accounts")
@@ -227,66 +229,16 @@ class SqliteUnitOfWork:
                 ),
             )
 
-    @singledispatchmethod
-    def _put(self, record: Any) -> None:  # noqa: ANN401 - dispatches on the kind of record
+    def _put(self, record: Record) -> None:
         """Keep a record in place of the one with the same key."""
-        msg = f"no table for {type(record).__name__}"
-        raise NotImplementedError(msg)
-
-    @_put.register
-    def _(self, record: Player) -> None:
-        self._execute("INSERT OR REPLACE INTO players VALUES (?, ?)", (record.id, encode(record)))
-
-    @_put.register
-    def _(self, record: Session) -> None:
-        self._execute("INSERT OR REPLACE INTO sessions VALUES (?, ?)", (record.id, encode(record)))
-
-    @_put.register
-    def _(self, record: Broker) -> None:
-        self._execute(
-            "INSERT OR REPLACE INTO brokers VALUES (?, ?, ?)",
-            (record.id, record.owner_id, encode(record)),
-        )
-
-    @_put.register
-    def _(self, record: Battle) -> None:
-        self._execute(
-            "INSERT INTO battles VALUES (?, ?, ?, ?)",
-            (record.id, record.player_id, record.created_at, encode(record)),
-        )
-
-    @_put.register
-    def _(self, record: GameMode) -> None:
-        self._execute("INSERT OR REPLACE INTO modes VALUES (?, ?)", (record.key, encode(record)))
-
-    @_put.register
-    def _(self, record: Guild) -> None:
-        self._execute(
-            "INSERT OR REPLACE INTO guilds VALUES (?, ?, ?, ?)",
-            (record.id, record.active, record.pooled, encode(record)),
-        )
-        self._execute("DELETE FROM guild_members WHERE guild_id = ?", (record.id,))
-        self._connection.executemany(
-            "INSERT INTO guild_members VALUES (?, ?)",
-            [(member, record.id) for member in sorted(set(record.member_ids))],
-        )
-
-    @_put.register
-    def _(self, record: Flag) -> None:
-        self._execute(
-            "INSERT INTO flags VALUES (?, ?, ?, ?, ?)",
-            (record.id, record.subject, record.subject_id, record.at, encode(record)),
-        )
-
-    @_put.register
-    def _(self, record: SeedEpoch) -> None:
-        self._execute(
-            "INSERT OR REPLACE INTO epochs VALUES (?, ?)", (record.number, encode(record))
-        )
-
-    @_put.register
-    def _(self, record: EconomyPolicy) -> None:
-        self._execute("INSERT INTO policies VALUES (?, ?)", (record.version, encode(record)))
+        statement, values = _INSERTS[type(record)]
+        self._execute(statement, values(record))
+        if isinstance(record, Guild):
+            self._execute("DELETE FROM guild_members WHERE guild_id = ?", (record.id,))
+            self._connection.executemany(
+                "INSERT INTO guild_members VALUES (?, ?)",
+                [(member, record.id) for member in sorted(set(record.member_ids))],
+            )
 
     def _drop(self, record: Record) -> None:
         """Remove a record; only brokers are ever removed."""
@@ -301,3 +253,44 @@ class SqliteUnitOfWork:
 
     def _all(self, kind: type[T], query: str, *values: object) -> list[T]:
         return [decode(kind, body) for (body,) in self._execute(query, values)]
+
+
+# Records that never change are inserted, so that a second one with the same key is a fault.
+_INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] = {
+    Player: (
+        "INSERT OR REPLACE INTO players VALUES (?, ?)",
+        lambda player: (player.id, encode(player)),
+    ),
+    Session: (
+        "INSERT INTO sessions VALUES (?, ?)",
+        lambda session: (session.id, encode(session)),
+    ),
+    Broker: (
+        "INSERT OR REPLACE INTO brokers VALUES (?, ?, ?)",
+        lambda broker: (broker.id, broker.owner_id, encode(broker)),
+    ),
+    Battle: (
+        "INSERT INTO battles VALUES (?, ?, ?, ?)",
+        lambda battle: (battle.id, battle.player_id, battle.created_at, encode(battle)),
+    ),
+    Guild: (
+        "INSERT OR REPLACE INTO guilds VALUES (?, ?, ?, ?)",
+        lambda guild: (guild.id, guild.active, guild.pooled, encode(guild)),
+    ),
+    GameMode: (
+        "INSERT OR REPLACE INTO modes VALUES (?, ?)",
+        lambda mode: (mode.key, encode(mode)),
+    ),
+    Flag: (
+        "INSERT INTO flags VALUES (?, ?, ?, ?, ?)",
+        lambda flag: (flag.id, flag.subject, flag.subject_id, flag.at, encode(flag)),
+    ),
+    SeedEpoch: (
+        "INSERT OR REPLACE INTO epochs VALUES (?, ?)",
+        lambda epoch: (epoch.number, encode(epoch)),
+    ),
+    EconomyPolicy: (
+        "INSERT INTO policies VALUES (?, ?)",
+        lambda policy: (policy.version, encode(policy)),
+    ),
+}

@@ -23,6 +23,9 @@ class Handler(Generic[C, S, R]):
     `keyed` commands are refused without an idempotency key; the others are harmless to repeat by
     their own state, and remember an answer only where the caller gave a key. `draws` says that the
     decision needs the open seed epoch.
+
+    A reply made of records that never change needn't be remembered whole: `keep` gives the part
+    that is, of the type `kept`, and `recall` makes the same reply from it again.
     """
 
     name: str
@@ -33,6 +36,9 @@ class Handler(Generic[C, S, R]):
     roles: frozenset[Role] = PLAYERS
     keyed: bool = True
     draws: bool = False
+    kept: type[Any] | None = None
+    keep: Callable[[R], object] | None = None
+    recall: Callable[[Any, Reader], Awaitable[R]] | None = None
 
 
 async def nothing(_command: object, _context: Context, _reader: Reader) -> None:

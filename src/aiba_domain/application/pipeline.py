@@ -129,7 +129,8 @@ class _Execution:
         if self._scope and (first := await uow.remembered(self._scope)):
             if first.fingerprint != self._fingerprint:
                 raise DomainError("requestId already used", requestId=key)
-            return Answer(outcome=first.outcome, key=key, replayed=True)
+            outcome = await self._recall(first.outcome, uow)
+            return Answer(outcome=outcome, key=key, replayed=True)
         now = self._pipeline.now()
         context = Context(
             principal=self._principal,
@@ -161,13 +162,31 @@ class _Execution:
         state = await self._handler.load(self._command, context, uow)
         return self._handler.decide(state, self._command, context)
 
+    def _kept(self, outcome: Accepted[Any] | Refused) -> Accepted[Any] | Refused:
+        """Return the part of an outcome that is remembered."""
+        if isinstance(outcome, Refused):
+            return outcome
+        keep = self._handler.keep
+        return Accepted(reply=keep(outcome.reply) if keep else outcome.reply)
+
+    async def _recall(
+        self, kept: Accepted[Any] | Refused, uow: UnitOfWork
+    ) -> Accepted[Any] | Refused:
+        """Return the first answer from the part of it that was remembered."""
+        recall = self._handler.recall
+        if isinstance(kept, Refused) or recall is None:
+            return kept
+        return Accepted(reply=await recall(kept.reply, uow))
+
     async def _write(self, outcome: Accepted[Any] | Refused, now: int, uow: UnitOfWork) -> None:
         """Write the effects together with the memory of the answer."""
         remember = None
         if self._scope:
-            kept = outcome if isinstance(outcome, Refused) else Accepted(reply=outcome.reply)
             remember = Remembered(
-                scope=self._scope, fingerprint=self._fingerprint, outcome=kept, at=now
+                scope=self._scope,
+                fingerprint=self._fingerprint,
+                outcome=self._kept(outcome),
+                at=now,
             )
         if isinstance(outcome, Accepted):
             await uow.write(

@@ -21,7 +21,7 @@ from aiba_domain.battle.resolve import (
 from aiba_domain.brokers.commands import usable
 from aiba_domain.brokers.model import Broker
 from aiba_domain.decision import Accepted, Command, Context, Record, Refused
-from aiba_domain.economy.emission import EmissionResult, EmissionUse, judge
+from aiba_domain.economy.emission import NOTHING_EMITTED, EmissionResult, EmissionUse, judge
 from aiba_domain.economy.ledger import (
     Posting,
     emission_account,
@@ -52,6 +52,26 @@ class BattleReply:
     """The battle that was fought."""
 
     battle: Battle
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BattleKept:
+    """What is remembered of a reply: battles never change, so the id says it all."""
+
+    battle_id: str
+
+
+def keep_battle(reply: BattleReply) -> BattleKept:
+    """Return what is remembered of the reply."""
+    return BattleKept(battle_id=reply.battle.id)
+
+
+async def recall_battle(kept: BattleKept, read: Reader) -> BattleReply:
+    """Return the reply again."""
+    battle = await read.battle(kept.battle_id)
+    if battle is None:
+        raise InvariantViolation(f"battle {kept.battle_id} was answered and is gone")
+    return BattleReply(battle=battle)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,17 +115,13 @@ async def load_arena(command: RunBattle, context: Context, read: Reader) -> Aren
     if mode is not None and mode.needs_guild:
         guild = await read.guild_of(context.principal.id)
         rivals = tuple(await read.rivals_of(guild)) if guild else ()
-    day = day_key(context.now)
     return Arena(
         broker=await read.broker(command.broker_id),
         mode=mode,
         guild=guild,
         rivals=rivals,
         balances=await read.balances(player_account(context.principal.id)),
-        used={
-            currency: await read.emitted(currency, day)
-            for currency in (Currency.NEUR, Currency.AIBA)
-        },
+        used=await read.emitted(day_key(context.now)),
     )
 
 
@@ -199,10 +215,10 @@ def _cannot_enter(mode: GameMode, state: Arena) -> Refused | None:
     return None
 
 
-def _entry_prices(mode: GameMode) -> tuple[Price, Price]:
+def _entry_prices(mode: GameMode) -> list[Price]:
     """Return the mode's entry fees, NEUR first."""
     fees = ((Currency.NEUR, mode.entry_neur), (Currency.AIBA, mode.entry_aiba))
-    neur, aiba = (
+    return [
         Price(
             currency=currency,
             amount=fee,
@@ -212,8 +228,8 @@ def _entry_prices(mode: GameMode) -> tuple[Price, Price]:
             source_type="battle",
         )
         for currency, fee in fees
-    )
-    return neur, aiba
+        if fee
+    ]
 
 
 def _match(state: Arena) -> GuildMatch | None:
@@ -277,7 +293,7 @@ class _Settlement:
         self._state = state
         self._context = context
         self._day = day_key(context.now)
-        self._player = context.acting_player().seen(None, context.now)
+        self._player = context.acting_player()
         self._broker = ready.broker
         self._postings: list[Posting] = []
         self._events: list[Event] = []
@@ -354,7 +370,7 @@ class _Settlement:
             arena=mode.arena,
             league=mode.league,
             now=self._context.now,
-            used=self._state.used[currency],
+            used=self._state.used.get(currency, NOTHING_EMITTED),
         )
         self._events.append(
             EmissionJudged(
@@ -391,17 +407,16 @@ class _Settlement:
         player, now = self._player, self._context.now
         outcome, rates = self._outcome, self._inputs.rates
         streak = next_win_streak(player.win_streak, player.last_win_at, now, won=outcome.is_win)
-        if not outcome.is_win:
-            self._player = replace(player, win_streak=streak)
-            return 0, 0
         has_won = player.first_win_at is not None
         self._player = replace(
             player,
             win_streak=streak,
-            last_win_at=now,
-            first_win_at=player.first_win_at if has_won else now,
+            last_win_at=now if outcome.is_win else player.last_win_at,
+            first_win_at=now if outcome.is_win and not has_won else player.first_win_at,
+            last_seen_at=now,
+            updated_at=now,
         )
-        if outcome.is_anomaly:
+        if outcome.is_anomaly or not outcome.is_win:
             return 0, 0
         stars = win_stars(outcome.score, rates)
         diamonds = first_win_diamonds(outcome.score, rates, has_won_before=has_won)
@@ -465,6 +480,9 @@ HANDLERS = (
         load=load_arena,
         decide=decide_battle,
         draws=True,
+        kept=BattleKept,
+        keep=keep_battle,
+        recall=recall_battle,
     ),
 )
 """The handlers of this area's commands."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from aiba_domain.application.handler import OPERATORS, Handler, nothing
 from aiba_domain.decision import Accepted, Command, Context, Refused
-from aiba_domain.economy.emission import EmissionResult, EmissionUse, judge
+from aiba_domain.economy.emission import NOTHING_EMITTED, EmissionResult, EmissionUse, judge
 from aiba_domain.economy.ledger import Posting, emission_account, player_account
 from aiba_domain.economy.policy import EconomyPolicy, next_version
 from aiba_domain.economy.streaks import next_login_streak
@@ -89,7 +89,7 @@ async def load_aiba(_command: ClaimDailyCombo, context: Context, read: Reader) -
 async def _purse(currency: Currency, context: Context, read: Reader) -> Purse:
     return Purse(
         balances=await read.balances(player_account(context.principal.id)),
-        used=await read.emitted(currency, day_key(context.now)),
+        used=(await read.emitted(day_key(context.now))).get(currency, NOTHING_EMITTED),
     )
 
 

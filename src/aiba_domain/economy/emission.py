@@ -7,6 +7,7 @@ arena emits at all. A grant is all or nothing, and a refused one is a reward of 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.money import Currency
@@ -31,9 +32,9 @@ class EmissionUse:
         """All that the day has emitted of the currency."""
         return sum(self.by_arena.values())
 
-    def plus(self, arena: str, amount: int) -> "EmissionUse":
-        """Return the use after `amount` more in `arena`."""
-        return EmissionUse(by_arena={**self.by_arena, arena: self.by_arena.get(arena, 0) + amount})
+
+NOTHING_EMITTED: Final = EmissionUse()
+"""The use of a currency that the day has not emitted."""
 
 
 def judge(

@@ -78,21 +78,19 @@ def parse_hour(value: object, name: str) -> int:
 
 
 def parse_window(value: object, name: str) -> EmissionWindow:
-    """Read `{"startHourUtc": 8, "endHourUtc": 20}`; both hours are needed.
+    """Read `{"startHourUtc": 8, "endHourUtc": 20}`; an absent hour is the day's start or end.
 
-    Raises InvalidInput naming the part that is missing, unknown or no number.
+    Raises InvalidInput naming the part that is unknown or no number.
     """
     if not isinstance(value, Mapping):
         raise InvalidInput(name, "object")
     for key in value:
         if key not in ("startHourUtc", "endHourUtc"):
             raise InvalidInput(f"{name}.{key}", "unknown")
-    hours = []
-    for key in ("startHourUtc", "endHourUtc"):
-        if key not in value:
-            raise InvalidInput(f"{name}.{key}", "required")
-        hours.append(parse_hour(value[key], f"{name}.{key}"))
-    return EmissionWindow(start_hour=hours[0], end_hour=hours[1])
+    return EmissionWindow(
+        start_hour=parse_hour(value.get("startHourUtc", 0), f"{name}.startHourUtc"),
+        end_hour=parse_hour(value.get("endHourUtc", HOURS), f"{name}.endHourUtc"),
+    )
 
 
 def parse_overrides(

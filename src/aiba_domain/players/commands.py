@@ -1,10 +1,10 @@
-"""The command on sessions: exchange verified initData for a session."""
+"""The commands of players on themselves: open a session, name a school."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from aiba_domain.application.handler import Handler
+from aiba_domain.application.handler import Handler, nothing
 from aiba_domain.decision import Accepted, Command, Context, Refused
-from aiba_domain.ids import derive_id
+from aiba_domain.ids import derive_id, is_id
 from aiba_domain.players.model import Session
 from aiba_domain.ports import Reader
 
@@ -25,6 +25,20 @@ class OpenSession(Command[SessionReply]):
 
     init_data_digest: str
     lifetime_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchoolReply:
+    """The school a player belongs to."""
+
+    school_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetSchool(Command[SchoolReply]):
+    """Say which school the player belongs to."""
+
+    school_id: str
 
 
 async def load_session(command: OpenSession, context: Context, read: Reader) -> Session | None:
@@ -50,6 +64,17 @@ def decide_session(
     return Accepted(reply=SessionReply(session=session), changed=(player, session))
 
 
+def decide_school(
+    _state: None, command: SetSchool, context: Context
+) -> Accepted[SchoolReply] | Refused:
+    """Keep the school; a text that is no id is refused and leaves the stored one as it is."""
+    if not is_id(command.school_id):
+        return Refused(code="validation_error", details={"schoolId": "objectId"})
+    player = replace(context.acting_player(), school_id=command.school_id)
+    reply = SchoolReply(school_id=command.school_id)
+    return Accepted(reply=reply, changed=(player.seen(None, context.now),))
+
+
 def _session_id(command: OpenSession, context: Context) -> str:
     return derive_id("session", context.principal.id, command.init_data_digest)
 
@@ -61,6 +86,14 @@ HANDLERS = (
         reply=SessionReply,
         load=load_session,
         decide=decide_session,
+        keyed=False,
+    ),
+    Handler(
+        name="player.school",
+        command=SetSchool,
+        reply=SchoolReply,
+        load=nothing,
+        decide=decide_school,
         keyed=False,
     ),
 )

@@ -1,0 +1,41 @@
+"""The composition root: which adapter stands behind which port, said once."""
+
+from dependency_injector import containers, providers
+
+from aiba_adapters.ratelimit import MemoryRateLimiter
+from aiba_adapters.sessions import SessionTokens
+from aiba_adapters.system.clock import SystemClock
+from aiba_adapters.system.seeds import DerivedSeedSecrets
+from aiba_domain.application.catalogue import HANDLERS
+from aiba_domain.application.pipeline import Pipeline
+from aiba_domain.application.queries import Queries
+from aiba_domain.ports import Store
+from aiba_entry.metering import MetricsObserver
+from aiba_entry.observability import Metrics
+from aiba_entry.settings import Settings
+
+
+class Container(containers.DeclarativeContainer):
+    """Everything a process is made of; a container belongs to one event loop.
+
+    The store and the metrics are opened by whoever makes the container, since opening them waits.
+    """
+
+    settings = providers.Dependency(instance_of=Settings)
+    store: providers.Dependency[Store] = providers.Dependency()
+    metrics = providers.Dependency(instance_of=Metrics)
+
+    clock = providers.Singleton(SystemClock)
+    seeds = providers.Singleton(DerivedSeedSecrets, root=settings.provided.battle_seed_secret)
+    observer = providers.Singleton(MetricsObserver, metrics=metrics)
+    pipeline = providers.Singleton(
+        Pipeline,
+        store=store,
+        clock=clock,
+        seeds=seeds,
+        observer=observer,
+        handlers=providers.Object(HANDLERS),
+    )
+    queries = providers.Singleton(Queries, store=store, clock=clock)
+    tokens = providers.Singleton(SessionTokens, key=settings.provided.session_secret.encode.call())
+    limiter = providers.Singleton(MemoryRateLimiter)

@@ -1,0 +1,66 @@
+"""Counts what the core did as metrics."""
+
+from functools import singledispatchmethod
+
+from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS
+from aiba_domain.economy.commands import COMBO_ARENA, DAILY_ARENA, GLOBAL_LEAGUE
+from aiba_domain.events import AutoBanned, BattleFought, EmissionJudged, Event, MoneySpent
+from aiba_domain.moderation.model import Subject
+from aiba_entry.observability import OTHER, Metrics
+
+SYSTEM_ARENAS = ("training", "repairs", "upgrades", "combine", DAILY_ARENA, COMBO_ARENA)
+SINK_REASONS = ("train", "repair", "upgrade", "combine", "entry")
+_BATTLE = "battle.run"
+
+
+def make_metrics(mode_keys: tuple[str, ...]) -> Metrics:
+    """Make the metrics of a service whose modes have these keys."""
+    return Metrics(
+        arenas=(*ARENAS, *SYSTEM_ARENAS),
+        leagues=(*LEAGUE_LEVELS, GLOBAL_LEAGUE),
+        mode_keys=mode_keys,
+        reasons=SINK_REASONS,
+    )
+
+
+class MetricsObserver:
+    """Tells the metrics what took effect."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Count into `metrics`."""
+        self._metrics = metrics
+
+    def committed(self, event: Event) -> None:
+        """Count something that took effect."""
+        self._count(event)
+
+    def failed(self, command: str) -> None:
+        """Count a battle that ended in an unexpected error."""
+        if command == _BATTLE:
+            self._metrics.battle(OTHER, OTHER, OTHER, "error")
+
+    def replayed(self, command: str) -> None:
+        """A repeated answer took no effect, so none of the series counts it."""
+
+    @singledispatchmethod
+    def _count(self, event: object) -> None:
+        msg = f"no metric for {type(event).__name__}"
+        raise NotImplementedError(msg)
+
+    @_count.register
+    def _(self, event: BattleFought) -> None:
+        self._metrics.battle(event.arena, event.league, event.mode_key, "ok")
+        if event.anomaly:
+            self._metrics.anomaly(event.arena, event.league, event.mode_key)
+
+    @_count.register
+    def _(self, event: EmissionJudged) -> None:
+        self._metrics.emission(event.currency, event.arena, event.league, event.result)
+
+    @_count.register
+    def _(self, event: MoneySpent) -> None:
+        self._metrics.sink(event.currency, event.reason, event.arena, event.league, event.amount)
+
+    @_count.register
+    def _(self, event: AutoBanned) -> None:
+        self._metrics.auto_ban("user" if event.subject is Subject.PLAYER else "broker")
