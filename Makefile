@@ -23,6 +23,7 @@ help: ## List the goals.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Create .venv from the lock file and install this project into it.
+	@:
 
 # Debian's python3 has no ensurepip until python3-venv is installed; its pip can fill an environment from outside.
 $(READY): requirements.lock pyproject.toml
@@ -32,11 +33,11 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 \
 		|| $(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 \
 		|| { $(PYTHON) -m venv --clear --without-pip $(VENV) \
-			&& $(PYTHON) -m pip --python $(BIN)/python install --quiet --disable-pip-version-check pip; } \
+			&& $(PYTHON) -m pip --python $(BIN)/python install -qq --disable-pip-version-check pip; } \
 		|| { echo 'no environment could be made: apt-get install python3-venv' >&2; exit 1; }
 	@echo 'Installing the pinned packages into $(VENV) ...'
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: setup ## Start the API on 127.0.0.1:$PORT (5000); data in $AIBA_DATA_DIR (./var); Ctrl-C drains.
@@ -79,7 +80,7 @@ bench: setup ## Measure speed and growth, and print the table of the README.
 	@exec $(BIN)/python -m bench
 
 lock: setup ## Refresh requirements.lock; UPGRADE=1 takes the newest versions that pyproject.toml allows.
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-config \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 		$(if $(UPGRADE),--upgrade) --quiet --output-file requirements.lock
