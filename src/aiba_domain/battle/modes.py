@@ -28,6 +28,7 @@ MAX_MIN_LEVEL: Final = 1_000
 MAX_FACTOR: Final = 100
 MAX_VARIANCE: Final = 10_000
 
+_EXACT_IN_DOUBLES: Final = 2**53
 _PLACE: Final = re.compile(r"[A-Za-z0-9._-]+")
 _WEIGHTS: Final = {
     "intelligence": "intelligence_weight",
@@ -171,17 +172,22 @@ def rules_json(rules: ModeRules) -> dict[str, object]:
         written["requiresGuild"] = True
     if rules.min_broker_level is not None:
         written["minBrokerLevel"] = rules.min_broker_level
-    weights = {
-        key: getattr(rules, name)
-        for key, name in _WEIGHTS.items()
-        if getattr(rules, name) is not None
-    }
+    weights = _given(rules, _WEIGHTS)
     if weights:
         written["arenaWeights"] = weights
-    for key, name in _FACTORS.items():
-        if getattr(rules, name) is not None:
-            written[key] = getattr(rules, name)
-    return written
+    return written | _given(rules, _FACTORS)
+
+
+def plain_number(number: float) -> float:
+    """Return a whole double as an int, the one form that all JSON writers agree on."""
+    if type(number) is float and number.is_integer() and abs(number) < _EXACT_IN_DOUBLES:
+        return int(number)
+    return number
+
+
+def _given(rules: ModeRules, names: Mapping[str, str]) -> dict[str, object]:
+    values = {key: getattr(rules, name) for key, name in names.items()}
+    return {key: plain_number(value) for key, value in values.items() if value is not None}
 
 
 def _default_mode(arena: str, league: str, now: int) -> GameMode:

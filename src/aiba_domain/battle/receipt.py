@@ -126,17 +126,22 @@ def to_json(receipt: Receipt) -> dict[str, object]:
 def from_json(value: object) -> Receipt:
     """Read a receipt strictly; a `revealedSecret` beside its parts is left to the caller.
 
-    Raises InvalidInput naming the path of the first part that is missing, unknown or mistyped.
+    Raises InvalidInput naming the path of the first part that is missing, unknown or mistyped, and
+    for a value that is written otherwise than `to_json` does, such as `"2.0"` for `"2"`.
     """
     entry = members(value, "receipt", _PARTS, optional=_REVEALED)
     if type(entry["version"]) is not int or entry["version"] != RECEIPT_VERSION:
         raise InvalidInput("receipt.version", f"one of {RECEIPT_VERSION}")
-    return Receipt(
+    receipt = Receipt(
         inputs=read_inputs(entry["inputs"], "receipt.inputs"),
         outcome=read_outcome(entry["outcome"], "receipt.outcome"),
         grant=read_grant(entry["grant"], "receipt.grant"),
         seal=text(entry["seal"], "receipt.seal"),
     )
+    written = {key: part for key, part in entry.items() if key not in _REVEALED}
+    if _CANONICAL.encode(written) != _CANONICAL.encode(to_json(receipt)):
+        raise InvalidInput("receipt", "written form")
+    return receipt
 
 
 def _body(inputs: BattleInputs, outcome: BattleOutcome, grant: Grant) -> dict[str, object]:

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final, TypeVar
 
 from aiba_domain.battle.engine import Fighter
-from aiba_domain.battle.modes import ModeTerms, parse_rules, rules_json
+from aiba_domain.battle.modes import ModeTerms, parse_rules, plain_number, rules_json
 from aiba_domain.battle.resolve import BattleInputs, BattleOutcome, Emission, Grant, GuildMatch
 from aiba_domain.economy.rewards import Bonuses, RewardRates
 from aiba_domain.errors import InvalidInput
@@ -23,7 +23,6 @@ Json = dict[str, object]
 
 _MAX_TEXT: Final = 1_000
 _MAX_INT: Final = 2**63 - 1
-_EXACT_IN_DOUBLES: Final = 2**53
 
 
 def camel(name: str) -> str:
@@ -44,10 +43,10 @@ def write_inputs(inputs: BattleInputs) -> Json:
         "epoch": inputs.epoch,
         "commitment": inputs.commitment,
         "fighter": {
-            "intelligence": _plain(fighter.intelligence),
-            "speed": _plain(fighter.speed),
-            "risk": _plain(fighter.risk),
-            "level": _plain(fighter.level),
+            "intelligence": plain_number(fighter.intelligence),
+            "speed": plain_number(fighter.speed),
+            "risk": plain_number(fighter.risk),
+            "level": plain_number(fighter.level),
         },
         "mode": dict(_mode_json(inputs.mode)),
         "guild": None if inputs.guild is None else _write(inputs.guild),
@@ -187,13 +186,6 @@ def _mode_json(mode: ModeTerms) -> Json:
 @lru_cache(maxsize=64)
 def _rates_json(rates: RewardRates) -> Json:
     return _write(rates)
-
-
-def _plain(number: float) -> float:
-    """Write a whole double as an integer, the one form all JSON writers agree on."""
-    if type(number) is float and number.is_integer() and abs(number) < _EXACT_IN_DOUBLES:
-        return int(number)
-    return number
 
 
 def _read_fighter(value: object, path: str) -> Fighter:
