@@ -21,6 +21,7 @@ MAX_MULTIPLIER: Final = 1_000
 MAX_DENOMINATOR: Final = 10**18
 
 _ONE: Final = Fraction(1)
+_ONE_BP: Final = Fraction(1, BPS)
 _CREATOR_TIERS: Final = (10_000, 1_000, 100)
 
 
@@ -162,11 +163,11 @@ def _bonus_multiplier(
         at_30_days=rates.streak_multiplier_at_30_days,
         cap=rates.streak_cap_multiplier,
     )
-    multiplier *= 1 + wins * rates.win_streak_bonus_bps / BPS
+    multiplier *= 1 + wins * rates.win_streak_bonus_bps * _ONE_BP
     if premium:
         multiplier *= rates.premium_multiplier
     if inviter:
-        multiplier *= 1 + rates.invite_bonus_bps / BPS
+        multiplier *= 1 + rates.invite_bonus_bps * _ONE_BP
     return multiplier
 
 

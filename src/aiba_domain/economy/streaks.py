@@ -43,5 +43,5 @@ def login_multiplier(
     if days <= 0:
         return Fraction(1)
     if days < FIRST_STEP_DAYS:
-        return 1 + (at_7_days - 1) * (days - 1) / (FIRST_STEP_DAYS - 1)
+        return 1 + (at_7_days - 1) * Fraction(days - 1, FIRST_STEP_DAYS - 1)
     return at_7_days if days < SECOND_STEP_DAYS else min(cap, at_30_days)
