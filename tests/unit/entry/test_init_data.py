@@ -151,7 +151,8 @@ def test_d29_repeated_keys_are_refused() -> None:
 def test_d29_keys_are_sorted_by_code_unit() -> None:
     """Upper case sorts before lower case and a prefix before what it begins, in any locale."""
     extra = {"Zeta": "1", "auth_date2": "2", "user_": "3"}
-    assert verify(sign(fields(**extra), TOKEN), bot_token=TOKEN, now_s=NOW, max_age_s=900)
+    identity = verify(sign(fields(**extra), TOKEN), bot_token=TOKEN, now_s=NOW, max_age_s=900)
+    assert identity.player_id == "42"
 
 
 def test_digest_is_the_same_for_another_spelling() -> None:

@@ -1,0 +1,131 @@
+"""The API's description as OpenAPI, and a page to read it on that needs no internet."""
+
+from hashlib import sha256
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.spec import Components, Contact, SecurityScheme, Tag
+from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
+
+from aiba_entry.http.envelope import JSON, Reply
+
+_ASSETS: Final = {
+    "swagger-ui.css": b"text/css; charset=utf-8",
+    "swagger-ui-bundle.js": b"text/javascript; charset=utf-8",
+}
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
+        " img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+}
+_PAGE: Final = b"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>AIBA Arena API</title>
+<link rel="icon" href="data:,">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="ui"></div>
+<noscript>This page needs JavaScript. The description itself is at /openapi.json.</noscript>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/start.js"></script>
+</body>
+</html>
+"""
+_START: Final = b"""SwaggerUIBundle({
+  url: "/openapi.json",
+  dom_id: "#ui",
+  deepLinking: true,
+  displayRequestDuration: true,
+  persistAuthorization: false,
+  tryItOutEnabled: true,
+  validatorUrl: null,
+});
+"""
+_SCRIPT: Final = b"text/javascript; charset=utf-8"
+
+
+def openapi_config(version: str) -> OpenAPIConfig:
+    """Return how the API describes itself."""
+    return OpenAPIConfig(
+        title="AIBA Arena",
+        version=version,
+        description=(
+            "Battles anyone can replay, and money that can't be lost or made. Every answer is an"
+            " envelope: `{ok: true, data, requestId}` or `{ok: false, error: {code, message,"
+            " details}, requestId}`. A command that moves money needs a `requestId` of the caller"
+            " in its body: the same one again gets the same answer and moves nothing."
+        ),
+        contact=Contact(name="AIBA Arena"),
+        components=Components(
+            security_schemes={
+                "session": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="The token of `POST /api/auth/session`",
+                ),
+                "initData": SecurityScheme(
+                    type="apiKey",
+                    name="x-telegram-init-data",
+                    security_scheme_in="header",
+                    description="Telegram's launch data, within its age",
+                ),
+            }
+        ),
+        tags=[Tag(name="operations", description="For whoever runs the service")],
+        use_handler_docstrings=True,
+        path="/docs/schema",
+    )
+
+
+def docs_routes() -> list[HTTPRouteHandler]:
+    """Return the routes `/openapi.json` and `/docs` with what the page loads.
+
+    The description is built at the first request for it, the page's files are read at theirs.
+    """
+    described: dict[str, bytes] = {}
+
+    @get("/openapi.json", include_in_schema=False)
+    async def openapi(request: Request[Any, Any, Any]) -> Reply:
+        """Answer the API's description."""
+        if "json" not in described:
+            described["json"] = msgspec.json.encode(request.app.openapi_schema.to_schema())
+        return Reply(described["json"], media_type=JSON)
+
+    @get("/docs", include_in_schema=False)
+    async def page() -> Reply:
+        """Answer the page to read it on."""
+        return Reply(_PAGE, media_type=b"text/html; charset=utf-8", headers=_HEADERS)
+
+    @get("/docs/start.js", include_in_schema=False)
+    async def start() -> Reply:
+        """Answer the script that starts the page."""
+        return Reply(_START, media_type=_SCRIPT)
+
+    return [openapi, page, start, *(_asset_route(name) for name in _ASSETS)]
+
+
+def _asset_route(name: str) -> HTTPRouteHandler:
+    kept: list[tuple[bytes, str]] = []
+
+    @get(f"/docs/{name}", include_in_schema=False, sync_to_thread=False)
+    def asset(request: Request[Any, Any, Any]) -> Reply:
+        """Answer one of the page's files; a browser asks again only whether it changed."""
+        if not kept:
+            content = swagger_ui_path.joinpath(name).read_bytes()
+            kept.append((content, f'"{sha256(content).hexdigest()[:32]}"'))
+        content, etag = kept[0]
+        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        if request.headers.get("if-none-match") == etag:
+            return Reply(b"", 304, headers=headers)
+        return Reply(content, media_type=_ASSETS[name], headers=headers)
+
+    return asset

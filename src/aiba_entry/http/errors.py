@@ -1,0 +1,216 @@
+"""Every way a request can fail, as the one envelope: the table of codes and its translation."""
+
+from collections.abc import Mapping
+from typing import Any, Final, cast
+
+from litestar import Request
+from litestar.exceptions import (
+    ClientException,
+    HTTPException,
+    MethodNotAllowedException,
+    NotFoundException,
+    ValidationException,
+)
+from litestar.types import ExceptionHandlersMap
+
+from aiba_domain.errors import DomainError
+from aiba_domain.ports import Unavailable
+from aiba_entry.http.context import context_of
+from aiba_entry.http.envelope import Reply, error_reply
+from aiba_entry.http.texts import text_of
+from aiba_entry.observability import get_logger
+
+INTERNAL: Final = "internal server error"
+"""The code of everything unexpected; whatever caused it stays in the log."""
+
+STATUS_OF_CODE: Final[Mapping[str, int]] = {
+    **dict.fromkeys(
+        (
+            "validation_error",
+            "requestId required",
+            "brokerId required",
+            "invalid stat",
+            "invalid_mode",
+            "amount must be > 0",
+            "amount must be positive",
+            "withdraw broker from guild first",
+            "base and sacrifice must be different brokers",
+            "baseBrokerId and sacrificeBrokerId required",
+            "daily_combo_requirement_not_met",
+            "no valid fields to update",
+            "unknown_fields",
+            "stat at maximum",
+            "no valid update fields",
+        ),
+        400,
+    ),
+    **dict.fromkeys(
+        (
+            "telegram auth required",
+            "telegram auth failed",
+            "telegram auth expired",
+            "telegram auth missing user id",
+            "admin auth required",
+            "invalid admin token",
+            "invalid credentials",
+        ),
+        401,
+    ),
+    **dict.fromkeys(
+        (
+            "banned",
+            "broker banned",
+            "not your broker",
+            "not a member",
+            "not allowed",
+            "guild required",
+            "mode_disabled",
+            "league_locked",
+            "no energy",
+            "insufficient NEUR",
+            "insufficient AIBA",
+            "insufficient",
+            "debit failed",
+            "insufficient role",
+            "forbidden",
+        ),
+        403,
+    ),
+    **dict.fromkeys(
+        (
+            "not found",
+            "broker not found",
+            "base broker not found",
+            "sacrifice broker not found",
+            "user not found",
+            "invalid code",
+        ),
+        404,
+    ),
+    "method not allowed": 405,
+    **dict.fromkeys(
+        (
+            "in_progress",
+            "requestId already used",
+            "pending_claim",
+            "starter already granted",
+            "seed epoch moved on",
+            "secret is not the committed one",
+        ),
+        409,
+    ),
+    "payload too large": 413,
+    **dict.fromkeys(("rate_limited", "cooldown"), 429),
+    **dict.fromkeys(
+        (
+            INTERNAL,
+            "trainNeurCost not configured",
+            "repairNeurCost not configured",
+            "upgradeAibaCost not configured",
+            "combineNeurCost not configured",
+        ),
+        500,
+    ),
+    **dict.fromkeys(("unavailable", "daily cap reached"), 503),
+}
+"""The HTTP status of every code that the API answers with."""
+
+_FALLBACK_REFUSAL: Final = 400
+_DISCONNECTED: Final = "client disconnected prematurely"
+_Request = Request[Any, Any, Any]
+
+
+class ApiError(Exception):
+    """A refusal of the edge itself, with the code that clients know and facts they may act on."""
+
+    def __init__(
+        self,
+        code: str,
+        *,
+        details: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(code)
+        self.code = code
+        self.status = STATUS_OF_CODE[code]
+        self.details = details
+        self.headers = headers
+
+
+class InvalidRequest(ApiError):  # noqa: N818 - a refusal, as the domain names its own
+    """A request whose fields are wrong: `details` says what is wrong with each."""
+
+    def __init__(self, fields: Mapping[str, object]) -> None:
+        super().__init__("validation_error", details=fields)
+
+
+def exception_handlers() -> ExceptionHandlersMap:
+    """Return what turns each kind of exception into an answer.
+
+    No text of an exception that isn't ours reaches the wire.
+    """
+    handlers: dict[type[Exception], object] = {
+        ApiError: _on_api_error,
+        DomainError: _on_domain_error,
+        Unavailable: _on_unavailable,
+        HTTPException: _on_http_exception,
+        Exception: _on_unexpected,
+    }
+    # Litestar asks of an answer no more than `to_asgi_response`, which a Reply has.
+    return cast("ExceptionHandlersMap", handlers)
+
+
+def refusal_reply(code: str, details: Mapping[str, object], request_id: str) -> Reply:
+    """Answer a refusal of the domain; its facts go into `details`, under the code's status."""
+    return error_reply(
+        STATUS_OF_CODE.get(code, _FALLBACK_REFUSAL), code, request_id, details=details
+    )
+
+
+def _on_api_error(request: _Request, error: ApiError) -> Reply:
+    return error_reply(
+        error.status,
+        error.code,
+        context_of(request).request_id,
+        details=error.details,
+        headers=error.headers,
+    )
+
+
+def _on_domain_error(request: _Request, error: DomainError) -> Reply:
+    return refusal_reply(error.code, error.details, context_of(request).request_id)
+
+
+def _on_unavailable(request: _Request, _error: Unavailable) -> Reply:
+    return error_reply(
+        STATUS_OF_CODE["unavailable"],
+        "unavailable",
+        context_of(request).request_id,
+        headers={"Retry-After": "1"},
+    )
+
+
+def _on_http_exception(request: _Request, error: HTTPException) -> Reply:
+    request_id = context_of(request).request_id
+    if isinstance(error, NotFoundException):
+        return error_reply(404, "not found", request_id)
+    if isinstance(error, MethodNotAllowedException):
+        return error_reply(405, "method not allowed", request_id, headers=error.headers)
+    if isinstance(error, ValidationException):
+        return error_reply(400, "validation_error", request_id, details=_fields(error))
+    if isinstance(error, ClientException):
+        return error_reply(error.status_code, "validation_error", request_id)
+    if error.detail == _DISCONNECTED:
+        # Nobody is left to read this, and nothing went wrong here.
+        return error_reply(400, "validation_error", request_id)
+    return _on_unexpected(request, error)
+
+
+def _on_unexpected(request: _Request, error: Exception) -> Reply:
+    get_logger("aiba.http").error("request failed", exc_info=error)
+    return error_reply(500, INTERNAL, context_of(request).request_id)
+
+
+def _fields(error: ValidationException) -> Mapping[str, object]:
+    found = error.extra if isinstance(error.extra, list) else []
+    return {item.get("key", "request"): text_of(item["message"]) for item in found}

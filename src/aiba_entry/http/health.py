@@ -1,0 +1,87 @@
+"""Is the process alive, can it work, and what has it counted."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from litestar import Request, get
+from litestar.handlers import HTTPRouteHandler
+
+from aiba_entry.http.context import context_of
+from aiba_entry.http.envelope import Reply, documented, flat_reply
+from aiba_entry.observability import METRICS_CONTENT_TYPE, Metrics, get_logger
+
+PROBE_SECONDS: Final = 2.0
+"""How long a dependency has to answer before it counts as down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Probe:
+    """Looks at one dependency: `check` returns when it works and raises when it doesn't."""
+
+    name: str
+    check: Callable[[], Awaitable[None]]
+
+
+class Alive(msgspec.Struct):
+    """The answer of a process that runs."""
+
+    ok: bool
+    requestId: str  # noqa: N815 - the wire's spelling
+
+
+class Check(msgspec.Struct, omit_defaults=True):
+    """One dependency's state; `detail` says in a word what is wrong."""
+
+    ok: bool
+    detail: str | None = None
+
+
+class Ready(msgspec.Struct):
+    """The state of every dependency; `ok` only if all are."""
+
+    ok: bool
+    checks: dict[str, Check]
+    requestId: str  # noqa: N815 - the wire's spelling
+
+
+def health_routes(probes: Sequence[Probe], metrics: Metrics) -> list[HTTPRouteHandler]:
+    """Return the routes `/health`, `/ready` and `/metrics`."""
+
+    @get("/health", tags=["operations"], responses=documented(Alive, flat=True))
+    async def health(request: Request[Any, Any, Any]) -> Reply:
+        """Answer whether the process serves requests; nothing else is touched."""
+        return flat_reply({}, context_of(request).request_id)
+
+    @get("/ready", tags=["operations"], responses=documented(Ready, flat=True))
+    async def ready(request: Request[Any, Any, Any]) -> Reply:
+        """Answer whether every dependency works: 200 if so, 503 if not, each one listed."""
+        results = await asyncio.gather(*(_look(probe) for probe in probes))
+        checks = {probe.name: check for probe, check in zip(probes, results, strict=True)}
+        ok = all(check.ok for check in results)
+        fields = {"ok": ok, "checks": checks}
+        return flat_reply(fields, context_of(request).request_id, 200 if ok else 503)
+
+    @get("/metrics", tags=["operations"], media_type=METRICS_CONTENT_TYPE)
+    async def metrics_text() -> Reply:
+        """Answer everything counted, as Prometheus text."""
+        return Reply(metrics.render(), media_type=METRICS_CONTENT_TYPE.encode())
+
+    return [health, ready, metrics_text]
+
+
+async def _look(probe: Probe) -> Check:
+    try:
+        async with asyncio.timeout(PROBE_SECONDS):
+            await probe.check()
+    except TimeoutError:
+        detail = "timed out"
+    except Exception as error:
+        log = get_logger("aiba.health")
+        log.warning("dependency down", dependency=probe.name, exc_info=error)
+        detail = "unavailable"
+    else:
+        return Check(ok=True)
+    return Check(ok=False, detail=detail)

@@ -1,0 +1,170 @@
+"""Guards in front of routes: who is calling, and whether too often."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from typing import Any, Final
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from aiba_domain.ports import RateLimiter, Verdict
+from aiba_entry.http.auth import Authenticator
+from aiba_entry.http.context import RawHeaders, RequestContext, context_of
+from aiba_entry.http.errors import ApiError
+from aiba_entry.http.principal import Principal
+from aiba_entry.settings import Network
+
+MINUTE_MS: Final = 60_000
+GLOBAL: Final = "global"
+BATTLE: Final = "battle"
+STATE_KEY: Final = "aiba_gate"
+UNKNOWN_ADDRESS: Final = "unknown"
+_IPV6_SITE_BITS: Final = 64
+
+_Connection = ASGIConnection[Any, Any, Any, Any]
+Guard = Callable[[_Connection, BaseRouteHandler], Awaitable[None]]
+
+
+class ClientAddress:
+    """Finds the address that a limit may count by.
+
+    It is the socket's other end, unless that is a trusted proxy: then the right-most address in
+    `X-Forwarded-For` that is none. What stands left of that one is the caller's own text and is
+    never looked at. IPv6 callers count by their /64, which is what one site is given.
+    """
+
+    def __init__(self, trusted: Sequence[Network] = ()) -> None:
+        self._trusted = tuple(trusted)
+
+    def of(self, peer: str, raw_headers: Iterable[tuple[bytes, bytes]]) -> str:
+        """Return the address as a text to count by, `unknown` if there is none."""
+        if not self._trusted or not self._is_trusted(peer):
+            return _site(peer)
+        lines = [value for name, value in raw_headers if name == b"x-forwarded-for"]
+        for item in reversed(b",".join(lines).decode("latin-1").split(",")):
+            hop = item.strip()
+            if not hop:
+                continue
+            if _parsed(hop) is None:
+                break
+            if not self._is_trusted(hop):
+                return _site(hop)
+        return _site(peer)
+
+    def _is_trusted(self, address: str) -> bool:
+        parsed = _parsed(address)
+        return parsed is not None and any(parsed in network for network in self._trusted)
+
+
+class Gate:
+    """What the guards of one application share: it is kept in the application's state.
+
+    `limits` are hits a minute by name; GLOBAL is counted for every call of every route with one of
+    the guards below.
+    """
+
+    def __init__(
+        self,
+        *,
+        auth: Authenticator,
+        limiter: RateLimiter,
+        addresses: ClientAddress,
+        limits: Mapping[str, int],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self.auth = auth
+        self._limiter = limiter
+        self._addresses = addresses
+        self._limits = dict(limits)
+        self._now_ms = now_ms
+
+    async def admit_player(self, connection: _Connection) -> None:
+        """Find out who is calling and count the call; a failed proof counts by address."""
+        context = context_of(connection)
+        try:
+            principal = self.auth.principal(context.headers)
+        except ApiError:
+            await self.admit_anyone(connection)
+            raise
+        context.principal = principal
+        await self.count(GLOBAL, f"tg:{principal.player_id}", context)
+
+    async def admit_anyone(self, connection: _Connection) -> None:
+        """Count a call by its address."""
+        context = context_of(connection)
+        address = self._addresses.of(context.peer, connection.scope["headers"])
+        await self.count(GLOBAL, f"ip:{address}", context)
+
+    async def count(self, name: str, key: str, context: RequestContext) -> None:
+        """Count a hit, leave what is due in headers, and raise ApiError if it is one too many."""
+        verdict = await self._limiter.hit(
+            name, key, limit=self._limits[name], window_ms=MINUTE_MS, now_ms=self._now_ms()
+        )
+        context.response_headers = _headers(verdict)
+        if not verdict.allowed:
+            raise ApiError(
+                "rate_limited",
+                details={"retryAfterSec": verdict.retry_after_s},
+                headers={"Retry-After": str(verdict.retry_after_s)},
+            )
+
+
+async def require_player(connection: _Connection, _handler: BaseRouteHandler) -> None:
+    """Guard: let through only a proven caller, within the global limit; else 401 or 429."""
+    await gate_of(connection).admit_player(connection)
+
+
+async def allow_anyone(connection: _Connection, _handler: BaseRouteHandler) -> None:
+    """Guard: let anyone through, within the global limit by address; else 429."""
+    await gate_of(connection).admit_anyone(connection)
+
+
+def limit_by_player(name: str) -> Guard:
+    """Return a guard that counts a proven caller under the limit `name`; after `require_player`."""
+
+    async def guard(connection: _Connection, _handler: BaseRouteHandler) -> None:
+        context = context_of(connection)
+        player_id = principal_of(connection).player_id
+        await gate_of(connection).count(name, f"{name}:{player_id}", context)
+
+    return guard
+
+
+def gate_of(connection: _Connection) -> Gate:
+    """Return the gate of the application that serves a request."""
+    gate: Gate = connection.scope["litestar_app"].state[STATE_KEY]
+    return gate
+
+
+def principal_of(connection: _Connection) -> Principal:
+    """Return who is calling a route behind `require_player`."""
+    principal = context_of(connection).principal
+    if principal is None:
+        raise RuntimeError("the route has no guard that finds out who is calling")
+    return principal
+
+
+def _headers(verdict: Verdict) -> RawHeaders:
+    return [
+        (b"x-ratelimit-limit", b"%d" % verdict.limit),
+        (b"x-ratelimit-remaining", b"%d" % verdict.remaining),
+        (b"x-ratelimit-reset", b"%d" % -(-verdict.reset_at_ms // 1000)),
+    ]
+
+
+@lru_cache(maxsize=4096)
+def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+@lru_cache(maxsize=4096)
+def _site(text: str) -> str:
+    address = _parsed(text)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((int(address), _IPV6_SITE_BITS), strict=False))
+    return str(address) if address is not None else UNKNOWN_ADDRESS

@@ -1,0 +1,215 @@
+"""The edge: what every request passes before the application, and every answer after it."""
+
+import asyncio
+import re
+from time import perf_counter
+from typing import Final
+from uuid import uuid4
+
+from litestar.enums import ScopeType
+from litestar.types import (
+    ASGIApp,
+    HTTPScope,
+    Message,
+    Receive,
+    ReceiveMessage,
+    Scope,
+    Send,
+)
+
+from aiba_entry.http.context import RawHeaders, RequestContext, put_context
+from aiba_entry.http.cors import Cors
+from aiba_entry.http.envelope import error_reply
+from aiba_entry.http.errors import INTERNAL, ApiError
+from aiba_entry.http.paths import RoutePaths
+from aiba_entry.observability import REQUEST_ID, Metrics, get_logger
+
+_REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_EMPTY_PAIR: Final = re.compile(rb"(^|&)[^&=]*=(?=&|$)")
+_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
+_CLIENT_GONE: Final = 499
+_LONGEST_PATH: Final = 200
+_DRAIN_SECONDS: Final = 2.0
+_DRAIN_BODIES: Final = 8
+
+
+class Edge:
+    """The outermost ASGI application.
+
+    Gives each request an id, matches its path, bounds its body, answers preflights, sends what is
+    due in headers, counts and logs it, and turns what nobody caught into the envelope. Cancelled
+    or broken off requests count with status 499.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, paths: RoutePaths, metrics: Metrics, cors: Cors, body_limit: int
+    ) -> None:
+        self.app = app
+        self._paths = paths
+        self._metrics = metrics
+        self._cors = cors
+        self._body_limit = body_limit
+        self._log = get_logger("aiba.http")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] == ScopeType.HTTP:
+            await self._serve(scope, receive, send)
+        else:
+            await self.app(scope, receive, send)
+
+    async def _serve(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
+        started = perf_counter()
+        method, path = scope["method"], scope["path"]
+        headers = dict(scope["headers"])
+        scope["path"], template = self._paths.match(path)
+        client = scope["client"]
+        context = RequestContext(
+            _request_id(headers.get(b"x-request-id")),
+            headers,
+            client[0] if client else "",
+            template,
+        )
+        put_context(scope, context)
+        bound = REQUEST_ID.set(context.request_id)
+        answer = _Answer(send, context, self._cors.headers(headers.get(b"origin")))
+        try:
+            await self._answer(scope, receive, answer)
+        except Exception as error:  # noqa: BLE001 - the last resort
+            self._log.error("request failed beyond the application", exc_info=error)
+            await answer.fail()
+        finally:
+            seconds = perf_counter() - started
+            status = answer.status or _CLIENT_GONE
+            self._metrics.observe_request(method, template, status, seconds)
+            self._log.info(
+                "request",
+                method=method,
+                path=template or path[:_LONGEST_PATH],
+                status=status,
+                ms=round(seconds * 1000, 3),
+            )
+            REQUEST_ID.reset(bound)
+
+    async def _answer(self, scope: HTTPScope, receive: Receive, answer: "_Answer") -> None:
+        headers = answer.context.headers
+        if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+            origin = headers.get(b"origin", b"")
+            await answer.preflight(
+                self._cors.preflight(origin, headers.get(b"access-control-request-headers"))
+            )
+            return
+        length = headers.get(b"content-length")
+        if length is not None:
+            if _exceeds(length, self._body_limit):
+                await _drain(receive, _DRAIN_BODIES * self._body_limit)
+                await answer.refuse(ApiError("payload too large", details=self._limit_details()))
+                return
+        elif b"transfer-encoding" in headers or scope["http_version"] not in ("1.0", "1.1"):
+            receive = _bounded(receive, self._body_limit, self._limit_details())
+        if scope["query_string"]:
+            scope["query_string"] = _EMPTY_PAIR.sub(b"", scope["query_string"])
+        if scope["method"] == "HEAD" and answer.context.template is not None:
+            scope["method"] = "GET"
+            answer.bodiless = True
+        await self.app(scope, receive, answer.send)
+
+    def _limit_details(self) -> dict[str, object]:
+        return {"body": f"maxLength:{self._body_limit}"}
+
+
+class _Answer:
+    """One request's answer on its way out."""
+
+    __slots__ = ("_extra", "_send", "bodiless", "context", "status")
+
+    def __init__(self, send: Send, context: RequestContext, extra: RawHeaders) -> None:
+        self._send = send
+        self._extra = extra
+        self.context = context
+        self.status = 0
+        self.bodiless = False
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            context = self.context
+            message["headers"] = [
+                *message["headers"],
+                (b"x-request-id", context.request_id.encode()),
+                _NOSNIFF,
+                *self._extra,
+                *context.response_headers,
+            ]
+        elif self.bodiless and message["type"] == "http.response.body":
+            message["body"] = b""
+        await self._send(message)
+
+    async def preflight(self, headers: RawHeaders) -> None:
+        self._extra = headers
+        empty: RawHeaders = [(b"content-length", b"0")]
+        await self.send({"type": "http.response.start", "status": 204, "headers": empty})
+        await self.send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def refuse(self, error: ApiError) -> None:
+        await self._reply(error.status, error.code, error.details)
+
+    async def fail(self) -> None:
+        if self.status:
+            # Half an answer is out; only breaking off tells the client that it isn't whole.
+            raise ConnectionAbortedError
+        await self._reply(500, INTERNAL)
+
+    async def _reply(self, status: int, code: str, details: object = None) -> None:
+        reply = error_reply(status, code, self.context.request_id, details=details)
+        await reply.start_response(self.send)
+        await self.send({"type": "http.response.body", "body": reply.body, "more_body": False})
+
+
+def _request_id(header: bytes | None) -> str:
+    if header is not None:
+        text = header.decode("latin-1").strip()
+        if _REQUEST_ID.fullmatch(text):
+            return text
+    return str(uuid4())
+
+
+def _exceeds(length: bytes, limit: int) -> bool:
+    try:
+        return int(length) > limit
+    except ValueError:
+        return True
+
+
+def _bounded(receive: Receive, limit: int, details: dict[str, object]) -> Receive:
+    """Return a `receive` that raises once more than `limit` bytes of a body came."""
+    seen = 0
+
+    async def bounded() -> ReceiveMessage:
+        nonlocal seen
+        message = await receive()
+        if message["type"] == "http.request":
+            seen += len(message["body"])
+            if seen > limit:
+                if message.get("more_body"):
+                    await _drain(receive, _DRAIN_BODIES * limit)
+                raise ApiError("payload too large", details=details)
+        return message
+
+    return bounded
+
+
+async def _drain(receive: Receive, most: int) -> None:
+    """Read on, so that a client still sending gets to read its answer; within bounds."""
+    seen = 0
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            while seen <= most:
+                message = await receive()
+                if message["type"] != "http.request":
+                    return
+                seen += len(message["body"])
+                if not message.get("more_body"):
+                    return
+    except TimeoutError:
+        return
