@@ -163,7 +163,9 @@ class UnitOfWork(Reader, Protocol):
     ) -> None:
         """Apply postings to balances and history, keep and drop records, remember the answer.
 
-        Raises InvariantViolation, undoing the whole unit, if a guarded account would go below 0.
+        Raises InvariantViolation if a guarded account would go below 0, for a second answer under
+        one key, and for a second battle, flag, session or policy under one id. A write that raises
+        undoes the whole unit, also if `work` goes on.
         """
         ...
 

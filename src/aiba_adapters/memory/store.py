@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import Final, TypeVar, cast
 
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
@@ -13,6 +13,7 @@ from aiba_domain.decision import Record
 from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.ledger import Posting, emission_prefix, post
 from aiba_domain.economy.policy import EconomyPolicy
+from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag, Subject
@@ -35,6 +36,8 @@ _KEYS: Mapping[type, str] = {
     SeedEpoch: "number",
     EconomyPolicy: "version",
 }
+_UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy})
+"""Records that are made once: a second one with the same key is a fault."""
 
 
 @dataclass(slots=True)
@@ -65,10 +68,12 @@ class MemoryStore:
             await self.check()
             unit = _MemoryUnitOfWork(self._state)
             try:
-                return await work(unit)
+                result = await work(unit)
+                unit.check()
             except BaseException:
                 unit.undo()
                 raise
+            return result
 
     async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
         """Run `work` between two units of work."""
@@ -94,6 +99,12 @@ class _MemoryUnitOfWork:
     def __init__(self, state: _State) -> None:
         self._state = state
         self._undo: list[Callable[[], object]] = []
+        self.failure: Exception | None = None
+
+    def check(self) -> None:
+        """Raise what a write of this unit has raised, if one did."""
+        if self.failure is not None:
+            raise self.failure
 
     def undo(self) -> None:
         """Take back every write, the newest first."""
@@ -198,6 +209,21 @@ class _MemoryUnitOfWork:
         removed: Sequence[Record] = (),
         remember: Remembered | None = None,
     ) -> None:
+        try:
+            self._apply(at, postings, changed, removed, remember)
+        except Exception as failure:
+            self.failure = failure
+            raise
+
+    def _apply(
+        self,
+        at: int,
+        postings: Sequence[Posting],
+        changed: Sequence[Record],
+        removed: Sequence[Record],
+        remember: Remembered | None,
+    ) -> None:
+        """Write everything; the store undoes the unit if any of it fails."""
         state = self._state
         for place, balance in post(state.balances, postings).items():
             self._put(state.balances, place, balance)
@@ -207,11 +233,16 @@ class _MemoryUnitOfWork:
             self._undo.append(state.entries.pop)
         for record in changed:
             kind = type(record)
-            self._put(state.records[kind], getattr(record, _KEYS[kind]), record)
+            key = getattr(record, _KEYS[kind])
+            if kind in _UNCHANGING and key in state.records[kind]:
+                raise InvariantViolation(f"a second {kind.__name__} {key}")
+            self._put(state.records[kind], key, record)
         for record in removed:
             kind = type(record)
             self._drop(state.records[kind], getattr(record, _KEYS[kind]))
         if remember:
+            if remember.scope in state.answers:
+                raise InvariantViolation(f"a second answer to {remember.scope}")
             self._put(state.answers, remember.scope, remember)
 
     def _get(self, kind: type[T], key: object) -> T | None:
@@ -229,5 +260,6 @@ class _MemoryUnitOfWork:
         table[key] = value
 
     def _drop(self, table: dict[object, Record], key: object) -> None:
-        before = table.pop(key)
-        self._undo.append(lambda: table.__setitem__(key, before))
+        if key in table:
+            before = table.pop(key)
+            self._undo.append(lambda: table.__setitem__(key, before))

@@ -21,7 +21,7 @@ from aiba_domain.ports import Reader, Unavailable, UnitOfWork
 
 T = TypeVar("T")
 
-_BUSY_TIMEOUT_S: Final = 10.0
+_BUSY_TIMEOUT_MS: Final = 10_000
 _MAX_BATCH: Final = 128
 _STATEMENTS: Final = 256
 
@@ -30,13 +30,15 @@ def connect(path: Path) -> sqlite3.Connection:
     """Open the database with the settings that make a commit durable."""
     connection = sqlite3.connect(
         path,
-        timeout=_BUSY_TIMEOUT_S,
+        timeout=_BUSY_TIMEOUT_MS / 1_000,
         isolation_level=None,
         check_same_thread=False,
         cached_statements=_STATEMENTS,
     )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    # Without this a REPLACE would get past the triggers that keep the ledger and the answers.
+    connection.execute("PRAGMA recursive_triggers = ON")
     return connection
 
 
@@ -77,6 +79,8 @@ class SqliteStore:
         try:
             migrate(self._writer)
             self._reader = connect(path)
+            # The event loop never waits for another process's lock: `_begin` waits in the thread.
+            self._writer.execute("PRAGMA busy_timeout = 0")
         except BaseException:
             self._writer.close()
             raise
@@ -107,7 +111,8 @@ class SqliteStore:
         except sqlite3.OperationalError as error:
             raise Unavailable(str(error)) from error
         finally:
-            self._reader.execute("COMMIT")
+            if self._reader.in_transaction:  # an error of the disk may have ended it
+                self._reader.execute("COMMIT")
 
     async def check(self) -> None:
         """Commit nothing, durably: takes its turn like any unit of work."""
@@ -121,7 +126,8 @@ class SqliteStore:
         """Let every accepted unit of work end, then close the file."""
         self._closed = True
         if self._running is not None:
-            await self._running
+            # Whoever gives up on closing must not take the units of work under way along.
+            await asyncio.shield(self._running)
         self._thread.shutdown()
         self._reader.close()
         self._writer.close()
@@ -138,7 +144,7 @@ class SqliteStore:
             while self._queue:
                 batch = self._take()
                 try:
-                    self._begin()
+                    await self._begin(loop)
                     for job in batch:
                         self._run_one(job)
                     await loop.run_in_executor(self._thread, self._commit)
@@ -157,18 +163,37 @@ class SqliteStore:
                 batch.append(job)
         return batch
 
-    def _begin(self) -> None:
-        self._writer.execute("BEGIN IMMEDIATE")
+    async def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Take the file's write lock, waiting in the thread if another process holds it."""
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            await loop.run_in_executor(self._thread, self._begin_patiently)
+
+    def _begin_patiently(self) -> None:
+        execute = self._writer.execute
+        execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        try:
+            execute("BEGIN IMMEDIATE")
+        finally:
+            execute("PRAGMA busy_timeout = 0")
 
     def _commit(self) -> None:
         self._writer.execute("COMMIT")
 
     def _run_one(self, job: _Job) -> None:
-        """Run one unit of work under its own savepoint and keep its result or failure."""
+        """Run one unit of work under its own savepoint and keep its result or failure.
+
+        An error of the disk is nobody's failure: it goes on and ends the whole batch.
+        """
         execute = self._writer.execute
         execute("SAVEPOINT unit")
+        self._unit.failure = None
         try:
             job.result = _drive(job.work(self._unit))
+            self._unit.check()
+        except sqlite3.OperationalError:
+            raise
         except Exception as failure:  # noqa: BLE001 - handed to the one who waits for this unit
             job.failure = failure
             execute("ROLLBACK TO unit")

@@ -19,6 +19,7 @@ from aiba_domain.decision import Record
 from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.ledger import Posting, check_balance, emission_prefix, net_effects
 from aiba_domain.economy.policy import EconomyPolicy
+from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag, Subject
@@ -39,6 +40,12 @@ class SqliteUnitOfWork:
         """Work on `connection`, whose transactions are the store's business."""
         self._connection = connection
         self._execute: Callable[..., sqlite3.Cursor] = connection.execute
+        self.failure: Exception | None = None
+
+    def check(self) -> None:
+        """Raise what a write of this unit has raised, if one did."""
+        if self.failure is not None:
+            raise self.failure
 
     async def player(self, player_id: str) -> Player | None:
         return self._one(Player, "SELECT body FROM players WHERE id = ?", player_id)
@@ -179,6 +186,24 @@ class SqliteUnitOfWork:
         removed: Sequence[Record] = (),
         remember: Remembered | None = None,
     ) -> None:
+        try:
+            self._apply(at, postings, changed, removed, remember)
+        except sqlite3.IntegrityError as conflict:
+            self.failure = InvariantViolation(str(conflict))
+            raise self.failure from conflict
+        except Exception as failure:
+            self.failure = failure
+            raise
+
+    def _apply(
+        self,
+        at: int,
+        postings: Sequence[Posting],
+        changed: Sequence[Record],
+        removed: Sequence[Record],
+        remember: Remembered | None,
+    ) -> None:
+        """Write everything; the store undoes the unit if any of it fails."""
         if postings:
             self._post(at, postings)
         for record in changed:

@@ -1,0 +1,522 @@
+"""Hypothesis strategies for the domain's values; all shrink towards few, small and plain ones."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from fractions import Fraction
+from typing import Any, Final
+
+from hypothesis import strategies as st
+
+from aiba_domain.application.rotation import RotateSeed
+from aiba_domain.battle.commands import RunBattle
+from aiba_domain.battle.energy import LAST_INSTANT
+from aiba_domain.battle.engine import Fighter, ModeRules
+from aiba_domain.battle.mode_commands import SaveMode, SeedModes
+from aiba_domain.battle.model import Battle
+from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS, GameMode, mode_id
+from aiba_domain.battle.receipt import issue
+from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
+from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
+from aiba_domain.brokers.model import Broker, Stat
+from aiba_domain.decision import Accepted, Command, Record, Refused
+from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
+from aiba_domain.economy.ledger import Posting
+from aiba_domain.economy.policy import RANGES, EconomyPolicy, TokenSplit
+from aiba_domain.economy.rewards import Bonuses, RewardRates
+from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
+from aiba_domain.fairness import SeedEpoch, commitment
+from aiba_domain.guilds.model import Guild
+from aiba_domain.ids import derive_id
+from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
+from aiba_domain.moderation.model import Ban, Flag, Subject
+from aiba_domain.money import BPS, MAX_AMOUNT, Currency
+from aiba_domain.players.commands import OpenSession, SetSchool
+from aiba_domain.players.model import Player, Profile, Session
+from aiba_domain.ports import Remembered, Scope
+
+SECRET: Final = "5ec4e7" * 8
+"""The secret of the battles that strategies make."""
+
+_SMALL: Final = 1_000
+_DAY: Final = 86_400_000
+_COMMON_DAYS: Final = ("2026-01-01", "2026-01-02")
+
+
+def amounts(smallest: int = 0) -> st.SearchStrategy[int]:
+    """Amounts: mostly small, some at and near the largest."""
+    return st.one_of(
+        st.integers(smallest, _SMALL),
+        st.integers(smallest, MAX_AMOUNT),
+        st.just(MAX_AMOUNT),
+    )
+
+
+def currencies() -> st.SearchStrategy[Currency]:
+    """The four currencies."""
+    return st.sampled_from(Currency)
+
+
+def ids() -> st.SearchStrategy[str]:
+    """Ids of 24 hex digits."""
+    return st.integers(0, 2**96 - 1).map(lambda number: f"{number:024x}")
+
+
+def player_ids() -> st.SearchStrategy[str]:
+    """Telegram ids as text."""
+    return st.integers(1, 2**52).map(str)
+
+
+def texts(longest: int = 20) -> st.SearchStrategy[str]:
+    """Texts of any characters, NUL and the astral planes included; only surrogates are left out."""
+    return st.text(st.characters(exclude_categories=["Cs"]), max_size=longest)
+
+
+def names() -> st.SearchStrategy[str]:
+    """Keys of modes and arenas: the characters that are allowed in them."""
+    return st.text("abcXYZ019._-", min_size=1, max_size=12)
+
+
+def instants() -> st.SearchStrategy[int]:
+    """Instants in ms, UTC: around midnight, in this century, or anywhere on the calendar."""
+    midnight = 1_767_225_600_000
+    return st.one_of(
+        st.integers(midnight - 2, midnight + 2),
+        st.integers(midnight, midnight + 100 * 365 * _DAY),
+        st.integers(0, 253_402_300_799_999),
+    )
+
+
+def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """A value or None."""
+    return st.none() | strategy
+
+
+def fractions(highest: int = 10) -> st.SearchStrategy[Fraction]:
+    """Exact multipliers from 0, endless decimals among them."""
+    return st.fractions(0, highest, max_denominator=1_000)
+
+
+def bans() -> st.SearchStrategy[Ban]:
+    """Bans, with and without an end."""
+    return st.builds(Ban, reason=texts(), by=texts(), since=instants(), until=maybe(instants()))
+
+
+def profiles() -> st.SearchStrategy[Profile]:
+    """What Telegram may say of a player."""
+    parts = {part.name: texts() for part in fields(Profile)}
+    return st.builds(Profile, **parts)
+
+
+def players() -> st.SearchStrategy[Player]:
+    """Players with any history."""
+    moments = maybe(instants())
+    return st.builds(
+        Player,
+        id=player_ids(),
+        created_at=instants(),
+        updated_at=instants(),
+        last_seen_at=instants(),
+        profile=profiles(),
+        starter_broker_id=maybe(ids()),
+        login_streak_days=st.integers(0, _SMALL),
+        login_streak_day=st.sampled_from(("", *_COMMON_DAYS)),
+        win_streak=st.integers(0, _SMALL),
+        last_win_at=moments,
+        first_win_at=moments,
+        daily_claimed_at=moments,
+        combo_spent_aiba=amounts(),
+        combo_spent_day=st.sampled_from(("", *_COMMON_DAYS)),
+        combo_claimed_at=moments,
+        premium_until=moments,
+        wallet=texts(),
+        badges=st.lists(texts(), max_size=3).map(tuple),
+        school_id=maybe(ids()),
+        profile_boosted_until=moments,
+        ban=maybe(bans()),
+        anomaly_flags=st.integers(0, _SMALL),
+    )
+
+
+def sessions() -> st.SearchStrategy[Session]:
+    """Sessions."""
+    return st.builds(
+        Session, id=ids(), player_id=player_ids(), opened_at=instants(), expires_at=instants()
+    )
+
+
+def brokers() -> st.SearchStrategy[Broker]:
+    """Brokers with any stats, tiredness and standing."""
+    stats = st.integers(0, 100)
+    return st.builds(
+        Broker,
+        id=ids(),
+        owner_id=player_ids(),
+        created_at=instants(),
+        updated_at=instants(),
+        intelligence=stats,
+        speed=stats,
+        risk=stats,
+        specialty=texts(),
+        level=st.integers(1, _SMALL),
+        xp=amounts(),
+        energy=st.integers(0, _SMALL),
+        energy_updated_at=st.integers(-LAST_INSTANT, LAST_INSTANT),
+        last_battle_at=maybe(instants()),
+        last_request_id=texts(),
+        cooldowns=st.dictionaries(names(), instants(), max_size=3),
+        guild_id=maybe(ids()),
+        ban=maybe(bans()),
+        anomaly_flags=st.integers(0, _SMALL),
+    )
+
+
+def guilds() -> st.SearchStrategy[Guild]:
+    """Guilds, active or not."""
+    return st.builds(
+        Guild,
+        id=ids(),
+        name=texts(),
+        owner_id=player_ids(),
+        member_ids=st.lists(player_ids(), max_size=4, unique=True).map(tuple),
+        created_at=instants(),
+        active=st.booleans(),
+        pooled=st.integers(0, 20),
+    )
+
+
+def rules() -> st.SearchStrategy[ModeRules]:
+    """Rules that a mode may be saved with: whole and broken factors."""
+    factor = maybe(st.integers(0, 5) | st.floats(0, 5, width=16))
+    league = maybe(st.integers(1, 5) | st.floats(0.5, 5, width=16))
+    return st.builds(
+        ModeRules,
+        requires_guild=st.booleans(),
+        min_broker_level=maybe(st.integers(1, 5)),
+        intelligence_weight=factor,
+        speed_weight=factor,
+        risk_weight=factor,
+        league_multiplier=league,
+        variance_base=maybe(st.integers(0, 200)),
+    )
+
+
+@st.composite
+def modes(draw: st.DrawFn, *, key: st.SearchStrategy[str] | None = None) -> GameMode:
+    """Game modes as operators may save them."""
+    chosen = draw(names() if key is None else key)
+    return GameMode(
+        id=mode_id(chosen),
+        key=chosen,
+        name=draw(st.text("abc \U0001f600\x00", min_size=1, max_size=10)),
+        description=draw(texts()),
+        arena=draw(st.sampled_from(ARENAS)),
+        league=draw(st.sampled_from(tuple(LEAGUE_LEVELS))),
+        enabled=draw(st.booleans()),
+        energy_cost=draw(st.integers(0, 20)),
+        cooldown_seconds=draw(st.integers(0, 60)),
+        entry_neur=draw(st.integers(0, 60)),
+        entry_aiba=draw(st.integers(0, 60)),
+        reward_multiplier_aiba=draw(fractions(3)),
+        reward_multiplier_neur=draw(fractions(3)),
+        rules=draw(rules()),
+        created_at=draw(instants()),
+        updated_at=draw(instants()),
+    )
+
+
+def rates() -> st.SearchStrategy[RewardRates]:
+    """Reward rates, every knob at 0 or above."""
+    knobs: dict[str, st.SearchStrategy[Any]] = {}
+    for knob in fields(RewardRates):
+        if knob.type is int:
+            knobs[knob.name] = st.integers(0, 5)
+        elif knob.name.endswith("_bps"):
+            knobs[knob.name] = fractions(BPS)
+        else:
+            knobs[knob.name] = fractions(4)
+    return st.builds(RewardRates, **knobs)
+
+
+def windows() -> st.SearchStrategy[EmissionWindows]:
+    """Emission windows: open, closed, over midnight, with overrides."""
+    hours = st.integers(0, 24)
+    window = st.builds(EmissionWindow, start_hour=hours, end_hour=hours)
+    places = st.sampled_from(("*", "prediction", "guildWars:pro", "daily_login"))
+    return st.builds(
+        EmissionWindows, usual=window, overrides=st.dictionaries(places, window, max_size=2)
+    )
+
+
+def policies() -> st.SearchStrategy[EconomyPolicy]:
+    """Economy policies with every integer anywhere in its range."""
+    knobs: dict[str, st.SearchStrategy[Any]] = {
+        name: st.integers(low, high) | st.sampled_from((low, high))
+        for name, (low, high) in RANGES.items()
+    }
+    caps = st.dictionaries(names(), amounts(), max_size=2)
+    bps = st.integers(0, BPS)
+    split = {part.name: bps for part in fields(TokenSplit)}
+    return st.builds(
+        EconomyPolicy,
+        daily_cap_aiba_by_arena=caps,
+        daily_cap_neur_by_arena=caps,
+        emission_windows=windows(),
+        rewards=rates(),
+        token_split=st.builds(TokenSplit, **split),
+        **knobs,
+    )
+
+
+def flags() -> st.SearchStrategy[Flag]:
+    """Flags with evidence."""
+    return st.builds(
+        Flag,
+        id=ids(),
+        subject=st.sampled_from(Subject),
+        subject_id=player_ids(),
+        rule=texts(),
+        at=instants(),
+        evidence=st.dictionaries(texts(), texts() | amounts(), max_size=3),
+    )
+
+
+@st.composite
+def epochs(draw: st.DrawFn) -> SeedEpoch:
+    """Seed epochs: open, closed, or revealed."""
+    number, opened = draw(st.integers(1, _SMALL)), draw(instants())
+    closed = draw(maybe(st.integers(0, _DAY).map(lambda wait: opened + wait)))
+    return SeedEpoch(
+        number=number,
+        commitment=commitment(number, SECRET),
+        opened_at=opened,
+        closed_at=closed,
+        revealed_secret=SECRET if closed is not None and draw(st.booleans()) else None,
+    )
+
+
+@st.composite
+def battles(draw: st.DrawFn) -> Battle:
+    """Battles with a genuine receipt under `SECRET`, whatever emission said."""
+    epoch = draw(st.integers(1, 9))
+    mode = draw(modes())
+    stats = st.integers(0, 100)
+    battle_id, player_id, broker_id = draw(ids()), draw(player_ids()), draw(ids())
+    inputs = BattleInputs(
+        battle_id=battle_id,
+        player_id=player_id,
+        broker_id=broker_id,
+        request_id=draw(names()),
+        at=draw(instants()),
+        epoch=epoch,
+        commitment=commitment(epoch, SECRET),
+        fighter=draw(
+            st.builds(
+                Fighter, intelligence=stats, speed=stats, risk=stats, level=st.integers(1, 30)
+            )
+        ),
+        mode=mode.terms(),
+        guild=draw(maybe(_matches())) if mode.needs_guild else None,
+        policy_version=draw(st.integers(1, 9)),
+        rates=draw(rates()),
+        bonuses=draw(maybe(_bonuses())),
+        anomaly_limit=draw(st.integers(1, _SMALL)),
+    )
+    outcome = resolve(inputs, SECRET)
+    verdicts = st.sampled_from((Emission.GRANTED, Emission.CAP_EXCEEDED, Emission.OUTSIDE_WINDOW))
+    grant = settle(inputs, outcome, aiba=draw(verdicts), neur=draw(verdicts))
+    return Battle(
+        id=battle_id,
+        player_id=player_id,
+        broker_id=broker_id,
+        created_at=inputs.at,
+        receipt=issue(inputs, outcome, grant, SECRET),
+        stars=draw(amounts()),
+        diamonds=draw(amounts()),
+    )
+
+
+def _matches() -> st.SearchStrategy[GuildMatch]:
+    pooled = st.integers(0, 20)
+    return st.builds(
+        GuildMatch,
+        my_id=ids(),
+        my_count=pooled,
+        their_id=st.just("") | ids(),
+        their_count=pooled,
+        has_leader=st.booleans(),
+    )
+
+
+def _bonuses() -> st.SearchStrategy[Bonuses]:
+    counts = st.integers(0, 40)
+    return st.builds(
+        Bonuses,
+        login_streak_days=counts,
+        win_streak=counts,
+        premium=st.booleans(),
+        invites=counts,
+        boost=maybe(fractions(3)),
+    )
+
+
+RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
+    Player: players(),
+    Session: sessions(),
+    Broker: brokers(),
+    Battle: battles(),
+    Guild: guilds(),
+    GameMode: modes(),
+    Flag: flags(),
+    SeedEpoch: epochs(),
+    EconomyPolicy: policies(),
+}
+"""One strategy for each kind of record."""
+
+
+@st.composite
+def postings(draw: st.DrawFn, *, amount: st.SearchStrategy[int] | None = None) -> Posting:
+    """Postings between a few accounts, so that they meet."""
+    debit, credit = draw(
+        st.lists(
+            st.sampled_from(
+                (
+                    "chain",
+                    "treasury",
+                    "player:1",
+                    "player:2",
+                    "guild:000000000000000000000001",
+                    "emission:2026-01-01:prediction",
+                    "sink:2026-01-01:train:training",
+                )
+            ),
+            min_size=2,
+            max_size=2,
+            unique=True,
+        )
+    )
+    return Posting(
+        currency=draw(currencies()),
+        amount=draw(st.integers(1, 100) if amount is None else amount),
+        debit=debit,
+        credit=credit,
+        reason=draw(texts()),
+        arena=draw(texts()),
+        league=draw(texts()),
+        source_type=draw(texts()),
+        source_id=draw(texts()),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who and what a random command may name: things that exist, and some that don't."""
+
+    player_ids: Sequence[str]
+    broker_ids: Sequence[str]
+    mode_keys: Sequence[str]
+
+
+def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
+    """Return a strategy for each command there is, over the members of `cast`."""
+    broker = st.sampled_from(cast.broker_ids)
+    player = st.sampled_from(cast.player_ids)
+    stat = st.sampled_from(Stat)
+    return {
+        OpenSession: st.builds(
+            OpenSession, init_data_digest=st.sampled_from("ab"), lifetime_ms=st.just(3_600_000)
+        ),
+        SetSchool: st.builds(SetSchool, school_id=ids() | texts(5)),
+        GetStarter: st.just(GetStarter()),
+        Train: st.builds(Train, broker_id=broker, stat=stat),
+        Repair: st.builds(Repair, broker_id=broker),
+        Upgrade: st.builds(Upgrade, broker_id=broker, stat=stat),
+        Combine: st.builds(Combine, base_broker_id=broker, sacrifice_broker_id=broker),
+        RunBattle: battle_commands(cast),
+        ClaimDaily: st.just(ClaimDaily()),
+        ClaimDailyCombo: st.just(ClaimDailyCombo()),
+        SeedModes: st.just(SeedModes()),
+        SaveMode: st.builds(SaveMode, mode=modes(key=st.sampled_from(cast.mode_keys))),
+        ChangePolicy: st.builds(ChangePolicy, changes=policy_changes()),
+        BanPlayer: st.builds(
+            BanPlayer, player_id=player, minutes=st.integers(0, 3), reason=texts(5)
+        ),
+        UnbanPlayer: st.builds(UnbanPlayer, player_id=player),
+        BanBroker: st.builds(BanBroker, broker_id=broker, reason=texts(5)),
+        UnbanBroker: st.builds(UnbanBroker, broker_id=broker),
+        RotateSeed: st.builds(
+            RotateSeed, closes=st.just(-1), commitment=st.just(""), secret=st.none()
+        ),
+    }
+
+
+def battle_commands(cast: Cast) -> st.SearchStrategy[RunBattle]:
+    """Battles by mode key, or by arena and league."""
+    broker = st.sampled_from(cast.broker_ids)
+    return st.one_of(
+        st.builds(RunBattle, broker_id=broker, mode_key=st.sampled_from(cast.mode_keys)),
+        st.builds(
+            RunBattle,
+            broker_id=broker,
+            arena=st.sampled_from((*ARENAS, "nowhere")),
+            league=st.sampled_from(tuple(LEAGUE_LEVELS)),
+        ),
+    )
+
+
+def policy_changes() -> st.SearchStrategy[dict[str, object]]:
+    """Changes of a policy as an operator may make them: tight caps, odd hours, free or dear things.
+
+    Some are out of range and must be refused.
+    """
+    caps = st.sampled_from((0, 1, 60, 500, 10_000, -1))
+    by_arena = st.dictionaries(st.sampled_from((*ARENAS, "daily_login")), caps, max_size=2)
+    costs = st.sampled_from((0, 1, 30, MAX_AMOUNT, MAX_AMOUNT + 1))
+    bonus = st.sampled_from((0, 1, 70))
+    return st.fixed_dictionaries(
+        {},
+        optional={
+            "daily_cap_aiba": caps,
+            "daily_cap_neur": caps,
+            "daily_cap_aiba_by_arena": by_arena,
+            "daily_cap_neur_by_arena": by_arena,
+            "emission_windows": windows(),
+            "rewards": rates(),
+            "daily_reward_neur": bonus,
+            "daily_combo_requirement_aiba": bonus,
+            "daily_combo_bonus_aiba": bonus,
+            "train_neur_cost": costs,
+            "repair_neur_cost": costs,
+            "upgrade_aiba_cost": costs,
+            "combine_neur_cost": costs,
+            "battle_max_energy": st.sampled_from((0, 1, 20, 100)),
+            "battle_energy_regen_seconds_per_energy": st.sampled_from((1, 60)),
+        },
+    )
+
+
+def outcomes() -> st.SearchStrategy[Accepted[Any] | Refused]:
+    """Refusals as they are remembered; accepted answers differ from command to command."""
+    details = st.dictionaries(texts(), texts() | amounts(), max_size=3)
+    return st.builds(Refused, code=texts(), details=details)
+
+
+def answers() -> st.SearchStrategy[Remembered]:
+    """Remembered refusals."""
+    scope = st.builds(Scope, principal=texts(), command=st.just("daily.claim"), key=ids())
+    return st.builds(
+        Remembered, scope=scope, fingerprint=texts(), outcome=outcomes(), at=instants()
+    )
+
+
+def clock_moves() -> st.SearchStrategy[int]:
+    """Steps of a clock in ms: mostly forward, some to and over midnight, some back."""
+    return st.one_of(
+        st.sampled_from((0, 1, 1_000, 60_000, 3_600_000, 12 * 3_600_000, _DAY)),
+        st.sampled_from((-1, -60_000, -_DAY)),
+        st.integers(-_DAY, _DAY),
+    )
+
+
+def sample_id(kind: str, number: int) -> str:
+    """Return the id of the `number`-th sample of a kind of thing."""
+    return derive_id("sample", kind, str(number))
