@@ -17,8 +17,8 @@ from aiba_entry.http.errors import exception_handlers
 from aiba_entry.http.health import Probe, health_routes
 from aiba_entry.http.limits import (
     BATTLE,
+    GATE_KEY,
     GLOBAL,
-    STATE_KEY,
     ClientAddress,
     Gate,
     principal_of,
@@ -72,7 +72,7 @@ def create_app(  # noqa: PLR0913 - the one place where all of it meets
         logging_config=None,
         debug=False,
     )
-    app.state[STATE_KEY] = create_gate(settings, limiter=limiter, now_ms=now_ms)
+    app.opt[GATE_KEY] = create_gate(settings, limiter=limiter, now_ms=now_ms)
     return Edge(
         app,
         paths=RoutePaths(app.routes),

@@ -5,7 +5,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
 
-from litestar.connection import ASGIConnection
+from litestar.connection import ASGIConnection, Request
 from litestar.handlers import BaseRouteHandler
 
 from aiba_domain.ports import RateLimiter, Verdict
@@ -18,7 +18,7 @@ from aiba_entry.settings import Network
 MINUTE_MS: Final = 60_000
 GLOBAL: Final = "global"
 BATTLE: Final = "battle"
-STATE_KEY: Final = "aiba_gate"
+GATE_KEY: Final = "aiba_gate"
 UNKNOWN_ADDRESS: Final = "unknown"
 _IPV6_SITE_BITS: Final = 64
 
@@ -58,7 +58,7 @@ class ClientAddress:
 
 
 class Gate:
-    """What the guards of one application share: it is kept in the application's state.
+    """What the guards of one application share: it is kept in the application's `opt`.
 
     `limits` are hits a minute by name; GLOBAL is counted for every call of every route with one of
     the guards below.
@@ -120,6 +120,22 @@ async def allow_anyone(connection: _Connection, _handler: BaseRouteHandler) -> N
     await gate_of(connection).admit_anyone(connection)
 
 
+def admit_player(*limits: str) -> Callable[[Request[Any, Any, Any]], Awaitable[None]]:
+    """Return a `before_request` that does what `require_player` does, then counts under `limits`.
+
+    For the busiest routes: Litestar copies a handler for every guard it calls, not for this.
+    """
+
+    async def before_request(request: Request[Any, Any, Any]) -> None:
+        gate = gate_of(request)
+        await gate.admit_player(request)
+        context = context_of(request)
+        for name in limits:
+            await gate.count(name, f"{name}:{principal_of(request).player_id}", context)
+
+    return before_request
+
+
 def limit_by_player(name: str) -> Guard:
     """Return a guard that counts a proven caller under the limit `name`; after `require_player`."""
 
@@ -133,7 +149,7 @@ def limit_by_player(name: str) -> Guard:
 
 def gate_of(connection: _Connection) -> Gate:
     """Return the gate of the application that serves a request."""
-    gate: Gate = connection.scope["litestar_app"].state[STATE_KEY]
+    gate: Gate = connection.scope["litestar_app"].opt[GATE_KEY]
     return gate
 
 
