@@ -3,12 +3,13 @@
 from collections.abc import Hashable, Mapping
 from fractions import Fraction
 from functools import cache, lru_cache
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, cast, get_type_hints
 
 import msgspec
 
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.decision import Accepted, Refused
+from aiba_domain.economy.policy import EconomyPolicy
 
 T = TypeVar("T")
 
@@ -90,3 +91,17 @@ def decode_outcome(command: str, *, accepted: bool, text: str) -> Accepted[Any] 
         return Accepted(reply=_replies[command].decode(text))
     refused = _refusals.decode(text)
     return Refused(code=refused.code, details=refused.details)
+
+
+def read_policy_changes(text: str) -> dict[str, object]:
+    """Read some fields of an economy policy, in the JSON form `encode` writes.
+
+    Raises msgspec.DecodeError or msgspec.ValidationError naming what can't be read; unknown names
+    are left to the domain to refuse.
+    """
+    given = msgspec.json.decode(text, type=dict[str, msgspec.Raw])
+    hints = get_type_hints(EconomyPolicy)
+    return {
+        name: _decoder(hints[name]).decode(raw) if name in hints else None
+        for name, raw in given.items()
+    }

@@ -10,6 +10,7 @@ from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.application.queries import Queries
 from aiba_domain.ports import Store
+from aiba_entry.http.routes.sessions import SessionDesk
 from aiba_entry.metering import MetricsObserver
 from aiba_entry.observability import Metrics
 from aiba_entry.settings import Settings
@@ -38,4 +39,7 @@ class Container(containers.DeclarativeContainer):
     )
     queries = providers.Singleton(Queries, store=store, clock=clock)
     tokens = providers.Singleton(SessionTokens, key=settings.provided.session_secret.encode.call())
+    session_desk = providers.Singleton(
+        SessionDesk, pipeline=pipeline, tokens=tokens, ttl_s=settings.provided.session_ttl_s
+    )
     limiter = providers.Singleton(MemoryRateLimiter)

@@ -1,0 +1,22 @@
+"""The game's routes, an area a module. Each turns a request into one command or one query."""
+
+from litestar.types import ControllerRouterHandler
+
+from aiba_entry.http.routes.battles import Battles
+from aiba_entry.http.routes.brokers import Brokers
+from aiba_entry.http.routes.daily import Daily
+from aiba_entry.http.routes.economy import Economy
+from aiba_entry.http.routes.fairness import Fairness
+from aiba_entry.http.routes.modes import Modes
+from aiba_entry.http.routes.sessions import Sessions
+
+GAME_ROUTES: tuple[ControllerRouterHandler, ...] = (
+    Sessions,
+    Modes,
+    Brokers,
+    Battles,
+    Economy,
+    Daily,
+    Fairness,
+)
+"""Every route of the game. Add a new area here."""

@@ -1,0 +1,155 @@
+"""The HTTP server: uvicorn in the caller's event loop, with the bounds that it lacks by itself.
+
+Request heads are bounded, a request must arrive in time, malformed HTTP gets the envelope, and a
+signal drains: accepted requests are answered, new connections refused, then the lifespan ends.
+"""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, Final, cast
+from uuid import uuid4
+
+import uvicorn
+from litestar.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD_BYTES: Final = 32 * 1024
+"""The longest request line with headers."""
+
+READ_SECONDS: Final = 10.0
+"""How long a request may take from its first byte (or the connection) to its last."""
+
+DRAIN_SECONDS: Final = 30
+"""How long accepted requests may take after the signal; then they are cancelled."""
+
+_KEEP_ALIVE_SECONDS: Final = 75
+_BACKLOG: Final = 1024
+_TICKS_PER_SECOND: Final = 10
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """HTTP/1.1 whose request heads are bounded and whose requests must arrive in time."""
+
+    _reading_since: float | None = None
+    _head_bytes = 0
+    _in_head = True
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Start the clock of a connection that may stay silent."""
+        super().connection_made(transport)
+        self._reading_since = self.loop.time()
+
+    def on_message_begin(self) -> None:
+        """Start the clock of a request."""
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
+        self._reading_since = self.loop.time()
+
+    def on_headers_complete(self) -> None:
+        """Stop counting the head."""
+        self._in_head = False
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """Stop the clock: the request is whole."""
+        self._reading_since = None
+        super().on_message_complete()
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes in, unless they are too much of a head."""
+        too_long = len(data) > MAX_HEAD_BYTES and b"\r\n\r\n" not in data[:MAX_HEAD_BYTES]
+        if self._in_head and too_long:
+            self._refuse_head()
+            return
+        super().data_received(data)
+        if self._in_head and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._refuse_head()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what isn't HTTP; what the parser says about it stays here."""
+        del msg
+        self._refuse(b"400 Bad Request", b"bad request")
+
+    def expire(self, now: float) -> None:
+        """Close the connection if its request is overdue; called about once a second."""
+        if self._reading_since is not None and now - self._reading_since >= READ_SECONDS:
+            self.transport.close()
+
+    def _refuse_head(self) -> None:
+        self._refuse(b"431 Request Header Fields Too Large", b"headers too large")
+
+    def _refuse(self, status: bytes, code: bytes) -> None:
+        error = b'{"code":"%b","message":"%b"}' % (code, code)
+        request_id = str(uuid4()).encode()
+        body = b'{"ok":false,"error":%b,"requestId":"%b"}' % (error, request_id)
+        head = b"HTTP/1.1 %b\r\ncontent-type: application/json\r\nconnection: close\r\n" % status
+        head += b"x-request-id: %b\r\ncontent-length: %d\r\n\r\n" % (request_id, len(body))
+        self.transport.write(head + body)
+        self.transport.close()
+
+
+class Server(uvicorn.Server):
+    """A server that closes overdue connections, and ends with 0 after a drain."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[str, int], None]) -> None:
+        super().__init__(config)
+        self._announce = started
+
+    async def startup(self, sockets: list[Any] | None = None) -> None:
+        """Listen, then tell where."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            self._announce(host, port)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to drain; another signal doesn't cut it short, its bound does."""
+        del sig, frame
+        self.should_exit = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Sweep the connections once a second."""
+        if counter % _TICKS_PER_SECOND == 0:
+            now = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                cast("BoundedProtocol", connection).expire(now)
+        return await super().on_tick(counter)
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Drain on SIGINT and SIGTERM. Uvicorn's own would raise the signal again afterwards."""
+        loop = asyncio.get_running_loop()
+        for number in _SIGNALS:
+            loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in _SIGNALS:
+                loop.remove_signal_handler(number)
+
+
+async def serve(app: ASGIApp, *, host: str, port: int, started: Callable[[str, int], None]) -> None:
+    """Serve until a signal, then drain; `started` is told the address once it listens."""
+    config = uvicorn.Config(
+        cast("Any", app),
+        host=host,
+        port=port,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=DRAIN_SECONDS,
+        backlog=_BACKLOG,
+    )
+    await Server(config, started).serve()

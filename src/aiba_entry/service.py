@@ -1,0 +1,114 @@
+"""The service: one process's parts opened in order, kept up, and closed in order."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from litestar.di import Provide
+
+from aiba_adapters.sqlite import SqliteStore
+from aiba_domain.application.upkeep import open_epoch_of, prepare, rotate_seed
+from aiba_domain.errors import DomainError
+from aiba_domain.instants import HOUR
+from aiba_domain.ports import Reader, Unavailable
+from aiba_entry.container import Container
+from aiba_entry.http.app import create_app
+from aiba_entry.http.health import Probe
+from aiba_entry.http.request_context import Edge
+from aiba_entry.http.routes import GAME_ROUTES
+from aiba_entry.metering import make_metrics
+from aiba_entry.observability import get_logger
+from aiba_entry.settings import Settings
+
+DATABASE: Final = "aiba.db"
+"""The name of the database in the data directory."""
+
+UPKEEP_SECONDS: Final = 30.0
+"""How often the service looks whether a seed epoch is over."""
+
+_log = get_logger("aiba.service")
+
+
+def database_path(settings: Settings) -> Path:
+    """Return where the settings keep the database."""
+    return settings.data_dir / DATABASE
+
+
+@contextlib.asynccontextmanager
+async def open_container(settings: Settings) -> AsyncIterator[Container]:
+    """Open the store and everything on it, ready for play; close the store at the end."""
+    store = SqliteStore(database_path(settings))
+    try:
+
+        async def mode_keys(read: Reader) -> tuple[str, ...]:
+            return tuple(mode.key for mode in await read.modes())
+
+        container = Container(settings=settings, store=store)
+        container.metrics.override(make_metrics(()))
+        await prepare(container.pipeline(), store, container.seeds())
+        container.metrics.override(make_metrics(await store.read(mode_keys)))
+        container.reset_singletons()
+        yield container
+    finally:
+        await store.close()
+
+
+@contextlib.asynccontextmanager
+async def open_service(settings: Settings) -> AsyncIterator[Edge]:
+    """Open the container, start the upkeep, and give the application that serves it all."""
+    async with open_container(settings) as container:
+        upkeep = asyncio.create_task(keep_up(container))
+        try:
+            yield create_application(container)
+        finally:
+            upkeep.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await upkeep
+
+
+def create_application(container: Container) -> Edge:
+    """Return the HTTP application over a container."""
+    settings, clock, store = container.settings(), container.clock(), container.store()
+    parts = {
+        "pipeline": container.pipeline(),
+        "queries": container.queries(),
+        "desk": container.session_desk(),
+    }
+    return create_app(
+        settings,
+        routes=GAME_ROUTES,
+        limiter=container.limiter(),
+        metrics=container.metrics(),
+        now_ms=clock.now,
+        probes=(Probe(name="store", check=store.check),),
+        dependencies={name: _given(part) for name, part in parts.items()},
+    )
+
+
+def _given(part: object) -> Provide:
+    return Provide(lambda: part, sync_to_thread=False)
+
+
+async def keep_up(container: Container) -> None:
+    """Turn seed epochs over when they are due, for as long as the service runs."""
+    while True:
+        await asyncio.sleep(UPKEEP_SECONDS)
+        try:
+            await rotate_if_due(container)
+        except (DomainError, Unavailable) as error:
+            # Another process was first, or the store is busy: there is a next time.
+            _log.warning("upkeep postponed", reason=str(error))
+
+
+async def rotate_if_due(container: Container) -> bool:
+    """Rotate the seed epoch if it has lasted its hours; return whether it was."""
+    store = container.store()
+    epoch = await open_epoch_of(store)
+    hours = container.settings().seed_epoch_hours
+    if epoch is not None and container.clock().now() < epoch.opened_at + hours * HOUR:
+        return False
+    reply = await rotate_seed(container.pipeline(), store, container.seeds())
+    _log.info("seed epoch opened", number=reply.opened.number, commitment=reply.opened.commitment)
+    return True
