@@ -8,6 +8,7 @@ has a savepoint of its own: one that fails takes nothing with it.
 import asyncio
 import contextlib
 import sqlite3
+import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +23,8 @@ from aiba_domain.ports import Reader, Unavailable, UnitOfWork
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS: Final = 10_000
+_RETRY_MS: Final = 10
+_PRIMARY_CODE: Final = 0xFF
 _MAX_BATCH: Final = 128
 _STATEMENTS: Final = 256
 
@@ -35,11 +38,25 @@ def connect(path: Path) -> sqlite3.Connection:
         check_same_thread=False,
         cached_statements=_STATEMENTS,
     )
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     # Without this a REPLACE would get past the triggers that keep the ledger and the answers.
     connection.execute("PRAGMA recursive_triggers = ON")
     return connection
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    """Turn the write-ahead log on; SQLite itself doesn't wait for a lock to change the mode."""
+    for _ in range(_BUSY_TIMEOUT_MS // _RETRY_MS):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY_CODE != sqlite3.SQLITE_BUSY:
+                raise
+            time.sleep(_RETRY_MS / 1_000)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 class _Job:

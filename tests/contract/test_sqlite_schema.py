@@ -1,0 +1,199 @@
+"""The schema: brought up to date step by step, and guarding what must never change."""
+
+import shutil
+import sqlite3
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aiba_adapters.sqlite import SqliteStore
+from aiba_adapters.sqlite.schema import STEPS, SchemaTooNew, migrate
+from aiba_adapters.sqlite.store import connect
+from aiba_domain.testing.contracts.store import movement, player, refusal
+from tests.support.stores import sqlite_desk
+
+STEPS_NAME = "aiba_adapters.sqlite.schema.STEPS"
+REST = "reason, arena, league, source_type, source_id FROM entries"
+
+
+@pytest.fixture(name="path")
+def _path(tmp_path: Path) -> Path:
+    """Give the path of a database with an entry, a record and an answer."""
+    path = tmp_path / "arena.db"
+    with sqlite_desk(path) as (desk, _):
+        desk.write(movement(5), changed=(player("1"),), remember=refusal("k"))
+    return path
+
+
+@pytest.fixture(name="raw")
+def _raw(path: Path) -> Iterator[sqlite3.Connection]:
+    """Give a connection of the package's own kind, past the store."""
+    connection = connect(path)
+    yield connection
+    connection.close()
+
+
+def version(connection: sqlite3.Connection) -> int:
+    """Return the schema version of a database."""
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
+
+
+def tables(connection: sqlite3.Connection) -> set[str]:
+    """Return the names of a database's tables."""
+    rows = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
+    return {name for (name,) in rows}
+
+
+def test_new_file_gets_the_newest_schema(raw: sqlite3.Connection) -> None:
+    """Opening a new file takes every step and makes one policy."""
+    assert version(raw) == len(STEPS)
+    assert raw.execute("SELECT version FROM policies").fetchall() == [(1,)]
+
+
+def test_migrating_again_changes_nothing(raw: sqlite3.Connection) -> None:
+    """A database that is up to date is left as it is."""
+    before = list(raw.iterdump())
+    assert migrate(raw) == len(STEPS)
+    assert not raw.in_transaction
+    assert list(raw.iterdump()) == before
+
+
+def test_a_newer_file_is_refused_untouched(path: Path, raw: sqlite3.Connection) -> None:
+    """A file of a later version is not opened, nor changed."""
+    raw.execute(f"PRAGMA user_version = {len(STEPS) + 1}")
+    before = list(raw.iterdump())
+    with pytest.raises(SchemaTooNew, match=f"{len(STEPS) + 1}"):
+        SqliteStore(path)
+    assert list(raw.iterdump()) == before
+    raw.execute(f"PRAGMA user_version = {len(STEPS)}")
+    with sqlite_desk(path) as (desk, _):
+        assert desk.balance("player:1") == 5
+
+
+def test_a_step_that_fails_half_way_is_undone_and_can_be_taken_again(
+    raw: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A step is whole or absent: what its first statements did goes when a later one fails."""
+    with monkeypatch.context() as patch:
+        patch.setattr(STEPS_NAME, (*STEPS, "CREATE TABLE next (id);\nINSERT INTO nowhere (id);\n"))
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(raw)
+    assert not raw.in_transaction
+    assert version(raw) == len(STEPS)
+    assert "next" not in tables(raw)
+    monkeypatch.setattr(STEPS_NAME, (*STEPS, "CREATE TABLE next (id);\n"))
+    assert migrate(raw) == len(STEPS) + 1
+    assert "next" in tables(raw)
+    assert raw.execute("SELECT amount FROM entries").fetchall() == [(5,)]
+
+
+def test_a_crash_in_the_middle_of_a_step_leaves_the_step_before(
+    path: Path, raw: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The files as they are half-way through a step open at the version before it."""
+    wreck = tmp_path / "wreck"
+    wreck.mkdir()
+
+    def crash() -> None:
+        for file in path.parent.glob("arena.db*"):
+            if not file.name.endswith("-shm"):
+                shutil.copy(file, wreck)
+
+    raw.create_function("crash", 0, crash)
+    step = "CREATE TABLE next (id);\nSELECT crash();\nCREATE TABLE last (id);\n"
+    with monkeypatch.context() as patch:
+        patch.setattr(STEPS_NAME, (*STEPS, step))
+        assert migrate(raw) == len(STEPS) + 1
+    connection = connect(wreck / "arena.db")
+    assert version(connection) == len(STEPS)
+    assert not {"next", "last"} & tables(connection)
+    connection.close()
+    with sqlite_desk(wreck / "arena.db") as (desk, _):
+        assert desk.balance("player:1") == 5
+
+
+def test_d53_concurrent_first_use_makes_one_policy(tmp_path: Path) -> None:
+    """Eight openings of a new file at once all succeed on one schema with one policy."""
+    path = tmp_path / "new" / "arena.db"
+
+    def opened(_number: int) -> int:
+        store = SqliteStore(path)
+        count = store._reader.execute("SELECT count(*) FROM policies").fetchone()[0]
+        store._thread.shutdown()
+        store._reader.close()
+        store._writer.close()
+        return int(count)
+
+    switch = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            assert list(pool.map(opened, range(8))) == [1] * 8
+    finally:
+        sys.setswitchinterval(switch)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE entries SET amount = 6",
+        "UPDATE OR REPLACE entries SET number = 2",
+        "DELETE FROM entries",
+        f"REPLACE INTO entries SELECT number, at, currency, 6, debit, credit, {REST}",
+        "UPDATE answers SET body = '{}'",
+        "DELETE FROM answers",
+        "REPLACE INTO answers SELECT principal, command, key, '', 1, body, at FROM answers",
+    ],
+)
+def test_ledger_and_answers_are_append_only(raw: sqlite3.Connection, statement: str) -> None:
+    """No statement on the store's own kind of connection changes what was once written."""
+    before = list(raw.iterdump())
+    with pytest.raises(sqlite3.IntegrityError):
+        raw.execute(statement)
+    assert list(raw.iterdump()) == before
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE accounts SET balance = -1 WHERE name = 'player:1'",
+        "INSERT INTO accounts VALUES ('treasury', 'NEUR', -1)",
+        "INSERT INTO accounts VALUES ('sink:2026-01-01:a:b', 'NEUR', -1)",
+        f"INSERT INTO entries SELECT NULL, at, currency, 0, debit, credit, {REST}",
+        f"INSERT INTO entries SELECT NULL, at, currency, 1, debit, debit, {REST}",
+    ],
+)
+def test_schema_itself_refuses_what_no_ledger_holds(
+    raw: sqlite3.Connection, statement: str
+) -> None:
+    """A guarded account below 0, an entry of nothing and one from an account to itself."""
+    with pytest.raises(sqlite3.IntegrityError):
+        raw.execute(statement)
+
+
+class _Contended(sqlite3.Connection):
+    """A connection to a file that others are turning the log on for, too."""
+
+    refusals = 3
+
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # noqa: ANN401 - as inherited
+        if "journal_mode" in sql and self.refusals:
+            self.refusals -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+            raise error
+        return super().execute(sql, *parameters)
+
+
+def test_d53_opening_waits_for_others_that_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Changing to the log is refused at once while another does it, so opening tries again."""
+    monkeypatch.setattr(sqlite3, "connect", partial(sqlite3.connect, factory=_Contended))
+    with sqlite_desk(tmp_path / "arena.db") as (desk, _):
+        desk.run(desk.store.check())
