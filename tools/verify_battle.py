@@ -131,7 +131,8 @@ def guild_bonus(guild: Json | None) -> int:
     """Return what the difference in pooled brokers adds."""
     if not guild or not guild["theirId"]:
         return 0
-    return max(-15, min(15, (guild["myCount"] - guild["theirCount"]) * 3))
+    difference: int = guild["myCount"] - guild["theirCount"]
+    return max(-15, min(15, difference * 3))
 
 
 def exact(text: object) -> Fraction:
@@ -158,7 +159,7 @@ def bonus_multiplier(bonuses: Json | None, rates: Json) -> Fraction:
     if bonuses is None:
         return Fraction(1)
     factor = streak_multiplier(bonuses["loginStreakDays"], rates)
-    wins = min(5, bonuses["winStreak"])
+    wins: int = min(5, bonuses["winStreak"])
     factor *= 1 + wins * exact(rates["winStreakBonusBps"]) / 10000
     if bonuses["premium"]:
         factor *= exact(rates["premiumMultiplier"])
@@ -226,7 +227,7 @@ def outcome_of(inputs: Json, secret: str) -> Json:
 
 def grant_of(inputs: Json, outcome: Json, stated: Json) -> Json:
     """Return what is paid under the emission that the receipt states: all or nothing."""
-    found = {}
+    found: Json = {}
     for name, proposed in (("aiba", outcome["proposedAiba"]), ("neur", outcome["proposedNeur"])):
         reason = stated[f"{name}Emission"] if proposed else "nothing"
         if reason not in ("granted", "outside_window", "cap_exceeded", "nothing"):
@@ -343,7 +344,7 @@ def line_for(receipt: Json, secret: str | None, epochs: dict[int, Json]) -> tupl
     inputs = receipt.get("inputs")
     inputs = inputs if isinstance(inputs, dict) else {}
     name = ascii(inputs.get("battleId", "?"))[1:-1]
-    epoch = epochs.get(inputs.get("epoch")) or {}
+    epoch = epochs.get(inputs.get("epoch", 0)) or {}
     key = receipt.get("revealedSecret") or secret or epoch.get("revealedSecret")
     if not isinstance(key, str):
         return False, f"FAILED {name}: the secret of the epoch is not revealed"

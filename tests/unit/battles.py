@@ -1,0 +1,177 @@
+"""Random fighters, modes and battles for the tests of battles and their verifiers."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from typing import Any
+
+from hypothesis import strategies as st
+
+from aiba_domain import fairness
+from aiba_domain.battle.engine import Fighter, ModeRules
+from aiba_domain.battle.modes import ARENAS, GameMode, ModeTerms, mode_id
+from aiba_domain.battle.receipt import Receipt, issue, to_json
+from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
+from aiba_domain.economy.rewards import Bonuses, RewardRates
+
+ROOT = "a root of at least thirty-two characters"
+EPOCH = 3
+SECRET = fairness.epoch_secret(ROOT, EPOCH)
+COMMITMENT = fairness.commitment(EPOCH, SECRET)
+
+ids = st.text("0123456789abcdef", min_size=24, max_size=24)
+uint32 = st.integers(0, 2**32 - 1)
+stats = st.one_of(st.integers(-5, 105), st.floats(0, 100, allow_nan=False))
+fighters = st.builds(
+    Fighter,
+    intelligence=stats,
+    speed=stats,
+    risk=stats,
+    level=st.one_of(st.integers(0, 40), st.floats(1, 30, allow_nan=False)),
+)
+factors = st.none() | st.floats(0, 100, allow_nan=False, allow_subnormal=False)
+rules = st.builds(
+    ModeRules,
+    requires_guild=st.booleans(),
+    min_broker_level=st.none() | st.integers(1, 1_000),
+    intelligence_weight=factors,
+    speed_weight=factors,
+    risk_weight=factors,
+    league_multiplier=st.none() | st.floats(0.001, 100),
+    variance_base=st.none() | st.floats(0, 10_000),
+)
+multipliers = st.builds(Fraction, st.integers(0, 10**6), st.integers(1, 10**6))
+places = st.sampled_from([*ARENAS, "somewhere"])
+leagues = st.sampled_from(["rookie", "pro", "elite", "other"])
+modes = st.builds(
+    ModeTerms,
+    key=st.from_regex(r"[a-zA-Z0-9._-]{1,20}", fullmatch=True),
+    arena=places,
+    league=leagues,
+    energy_cost=st.integers(0, 1_000),
+    cooldown_seconds=st.integers(0, 86_400),
+    entry_neur=st.integers(0, 10**9),
+    entry_aiba=st.integers(0, 10**9),
+    reward_multiplier_aiba=multipliers.filter(lambda m: m <= 1_000),
+    reward_multiplier_neur=multipliers.filter(lambda m: m <= 1_000),
+    rules=st.just(ModeRules()) | rules,
+)
+bps = st.builds(Fraction, st.integers(0, 12_000), st.integers(1, 10))
+small = st.builds(Fraction, st.integers(0, 300), st.integers(1, 100))
+rates = st.builds(
+    RewardRates,
+    aiba_per_score=small,
+    neur_per_score=small,
+    streak_multiplier_at_7_days=small,
+    streak_multiplier_at_30_days=small,
+    streak_cap_multiplier=small,
+    win_streak_bonus_bps=bps,
+    premium_multiplier=small,
+    invite_bonus_bps=bps,
+    guild_creator_share_bps=bps,
+    creator_percent_bps=bps,
+)
+bonuses = st.builds(
+    Bonuses,
+    login_streak_days=st.integers(0, 60),
+    win_streak=st.integers(0, 9),
+    premium=st.booleans(),
+    invites=st.integers(0, 5),
+    boost=st.none() | small,
+)
+matches = st.builds(
+    GuildMatch,
+    my_id=ids,
+    my_count=st.integers(0, 20),
+    their_id=st.just("") | ids,
+    their_count=st.integers(0, 20),
+    has_leader=st.booleans(),
+)
+battles = st.builds(
+    BattleInputs,
+    battle_id=ids,
+    player_id=st.integers(1, 2**52).map(str),
+    broker_id=ids,
+    request_id=st.from_regex(r"[a-zA-Z0-9._:-]{1,128}", fullmatch=True),
+    at=st.integers(0, 4_102_444_800_000),
+    epoch=st.just(EPOCH),
+    commitment=st.just(COMMITMENT),
+    fighter=fighters,
+    mode=modes,
+    guild=st.none() | matches,
+    policy_version=st.integers(1, 1_000),
+    rates=st.just(RewardRates()) | rates,
+    bonuses=st.none() | bonuses,
+    anomaly_limit=st.integers(1, 10**6),
+)
+emissions = st.sampled_from([Emission.GRANTED, Emission.OUTSIDE_WINDOW, Emission.CAP_EXCEEDED])
+
+
+def fight(inputs: BattleInputs, *, aiba: Emission, neur: Emission) -> Receipt:
+    """Decide, settle and seal one battle, as the service does."""
+    outcome = resolve(inputs, SECRET)
+    return issue(inputs, outcome, settle(inputs, outcome, aiba=aiba, neur=neur), SECRET)
+
+
+receipts = st.builds(fight, battles, aiba=emissions, neur=emissions)
+
+
+def mode_of(terms: ModeTerms) -> GameMode:
+    """Make the mode an operator would save with these terms."""
+    return GameMode(
+        id=mode_id(terms.key),
+        key=terms.key,
+        name="A mode",
+        arena=terms.arena,
+        league=terms.league,
+        energy_cost=terms.energy_cost,
+        cooldown_seconds=terms.cooldown_seconds,
+        entry_neur=terms.entry_neur,
+        entry_aiba=terms.entry_aiba,
+        reward_multiplier_aiba=terms.reward_multiplier_aiba,
+        reward_multiplier_neur=terms.reward_multiplier_neur,
+        rules=terms.rules,
+        created_at=0,
+        updated_at=0,
+    )
+
+
+def leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """List the paths of all values in nested mappings that are no mapping themselves."""
+    if isinstance(value, Mapping) and value:
+        for key, part in value.items():
+            yield from leaves(part, (*path, key))
+    else:
+        yield path
+
+
+def tampered(receipt: Receipt, path: tuple[str, ...]) -> dict[str, Any]:
+    """Return a receipt's JSON with one value changed to another of its kind."""
+    changed: dict[str, Any] = copy.deepcopy(to_json(receipt))
+    place = changed
+    for key in path[:-1]:
+        place = place[key]
+    place[path[-1]] = _another(place[path[-1]])
+    return changed
+
+
+def _another(value: object) -> object:
+    match value:
+        case bool():
+            return not value
+        case int():
+            return value + 1
+        case float():
+            return value + 1.5
+        case "granted":
+            return "cap_exceeded"
+        case "outside_window" | "cap_exceeded" | "nothing":
+            return "granted"
+        case str() if value.replace(".", "").replace("/", "").isdigit():
+            return "7" + value
+        case str():
+            return value[:-1] + ("0" if value.endswith("1") else "1") if value else "1"
+        case None:
+            return {}
+        case _:
+            return {"requiresGuild": True, "minBrokerLevel": 7}
