@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Annotated, Any, cast
 
 import httpx
-from litestar import Controller, Request, get, post
+from litestar import Controller, Litestar, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
 
@@ -18,7 +18,14 @@ from aiba_entry.http.app import create_app, session_tokens
 from aiba_entry.http.context import RequestContext, context_of
 from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
 from aiba_entry.http.health import Probe
-from aiba_entry.http.limits import BATTLE, allow_anyone, limit_by_player, require_player
+from aiba_entry.http.limits import (
+    BATTLE,
+    GATE_KEY,
+    Gate,
+    allow_anyone,
+    limit_by_player,
+    require_player,
+)
 from aiba_entry.http.principal import Principal
 from aiba_entry.http.request_context import Edge
 from aiba_entry.http.validation import Body, ObjectId, RequestId, Stat, object_id, text, whole
@@ -96,7 +103,9 @@ FAILURES: dict[str, Exception] = {
 class Api:
     """An application of its own, and calls to it at a time the test sets."""
 
-    def __init__(self, *, probes: Sequence[Probe] = (), **environ: str) -> None:
+    def __init__(
+        self, environ: Mapping[str, str] | None = None, *, probes: Sequence[Probe] = ()
+    ) -> None:
         base = {
             "APP_ENV": "prod",
             "CORS_ORIGIN": "https://game.example",
@@ -105,7 +114,7 @@ class Api:
             "SESSION_SECRET": "correct-horse-battery-staple-0123",
             "BATTLE_SEED_SECRET": "another-horse-battery-staple-4567",
         }
-        self.settings = load(base | environ)
+        self.settings = load({**base, **(environ or {})})
         self.now_ms = NOW_S * 1000
         self.limiter = MemoryRateLimiter()
         self.metrics = Metrics(arenas=["prediction"], process=False)
@@ -119,12 +128,18 @@ class Api:
         )
         self.peer = "192.0.2.1"
 
+    @property
+    def gate(self) -> Gate:
+        """Return what the guards share."""
+        gate: Gate = cast("Litestar", self.edge.app).opt[GATE_KEY]
+        return gate
+
     def call(
         self,
         method: str,
         path: str,
         *,
-        headers: Mapping[str, str] | Sequence[tuple[str, str]] = (),
+        headers: Mapping[str, str | bytes] | Mapping[str, str] | None = None,
         content: bytes | AsyncIterator[bytes] | None = None,
         body: object = None,
     ) -> httpx.Response:
@@ -136,9 +151,37 @@ class Api:
                 transport=transport, base_url="http://api.example"
             ) as http:
                 raw = json.dumps(body).encode() if content is None and body is not None else content
-                return await http.request(method, path, headers=[*_pairs(headers)], content=raw)
+                return await http.request(method, path, headers=_raw(headers or {}), content=raw)
 
         return asyncio.run(run())
+
+    def status_of(self, path: str, *headers: tuple[bytes, bytes]) -> int:
+        """Return the status of a POST whose path and headers no client would let through."""
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": "POST",
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode("utf-8", "replace"),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [(b"host", b"api.example"), *headers],
+            "client": (self.peer, 1),
+            "server": ("127.0.0.1", 80),
+        }
+        started: list[int] = []
+
+        async def receive() -> Any:  # noqa: ANN401 - an ASGI message
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: Any) -> None:  # noqa: ANN401 - an ASGI message
+            if message["type"] == "http.response.start":
+                started.append(message["status"])
+
+        asyncio.run(self.edge(cast("Any", scope), receive, send))
+        (status,) = started
+        return status
 
     def token(self, player_id: str = "42", *, lives_ms: int = 3_600_000) -> str:
         """Return a session token."""
@@ -170,7 +213,8 @@ def error_of(response: httpx.Response) -> Any:  # noqa: ANN401 - decoded JSON
     return body["error"]
 
 
-def _pairs(
-    headers: Mapping[str, str] | Sequence[tuple[str, str]],
-) -> Sequence[tuple[str, str]]:
-    return [*(headers.items() if isinstance(headers, Mapping) else headers)]
+def _raw(headers: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+    return [
+        (name.encode(), value if isinstance(value, bytes) else value.encode())
+        for name, value in headers.items()
+    ]
