@@ -2,13 +2,16 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from litestar.di import Provide
+from litestar.types import ControllerRouterHandler
 
 from aiba_adapters.sqlite import SqliteStore
+from aiba_adapters.sqlite.schema import SchemaTooNew
 from aiba_domain.application.upkeep import open_epoch_of, prepare, rotate_seed
 from aiba_domain.errors import DomainError
 from aiba_domain.instants import HOUR
@@ -31,6 +34,10 @@ UPKEEP_SECONDS: Final = 30.0
 _log = get_logger("aiba.service")
 
 
+class StoreUnusable(Exception):  # noqa: N818 - named for the state of the store
+    """The store can't be opened; the text says where it is and what is wrong."""
+
+
 def database_path(settings: Settings) -> Path:
     """Return where the settings keep the database."""
     return settings.data_dir / DATABASE
@@ -39,7 +46,7 @@ def database_path(settings: Settings) -> Path:
 @contextlib.asynccontextmanager
 async def open_container(settings: Settings) -> AsyncIterator[Container]:
     """Open the store and everything on it, ready for play; close the store at the end."""
-    store = SqliteStore(database_path(settings))
+    store = open_store(database_path(settings))
     try:
 
         async def mode_keys(read: Reader) -> tuple[str, ...]:
@@ -47,12 +54,31 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
 
         container = Container(settings=settings, store=store)
         container.metrics.override(make_metrics(()))
-        await prepare(container.pipeline(), store, container.seeds())
+        await _prepare(container)
         container.metrics.override(make_metrics(await store.read(mode_keys)))
         container.reset_singletons()
         yield container
     finally:
         await store.close()
+
+
+def open_store(path: Path) -> SqliteStore:
+    """Open the store at `path`. Raises StoreUnusable."""
+    try:
+        return SqliteStore(path)
+    except OSError as error:
+        raise StoreUnusable(f"{path} can't be opened: {error.strerror}") from error
+    except (sqlite3.Error, SchemaTooNew) as error:
+        raise StoreUnusable(f"{path} can't be opened: {error}") from error
+
+
+async def _prepare(container: Container) -> None:
+    parts = container.pipeline(), container.store(), container.seeds()
+    try:
+        await prepare(*parts)
+    except DomainError:
+        # Another process has opened the epoch at the same moment, so all is there now.
+        await prepare(*parts)
 
 
 @contextlib.asynccontextmanager
@@ -68,8 +94,10 @@ async def open_service(settings: Settings) -> AsyncIterator[Edge]:
                 await upkeep
 
 
-def create_application(container: Container) -> Edge:
-    """Return the HTTP application over a container."""
+def create_application(
+    container: Container, extra_routes: Sequence[ControllerRouterHandler] = ()
+) -> Edge:
+    """Return the HTTP application over a container: the game's routes, and those given."""
     settings, clock, store = container.settings(), container.clock(), container.store()
     parts = {
         "pipeline": container.pipeline(),
@@ -78,7 +106,7 @@ def create_application(container: Container) -> Edge:
     }
     return create_app(
         settings,
-        routes=GAME_ROUTES,
+        routes=(*GAME_ROUTES, *extra_routes),
         limiter=container.limiter(),
         metrics=container.metrics(),
         now_ms=clock.now,

@@ -9,8 +9,9 @@ import click
 
 from aiba_domain.decision import Principal, Role
 from aiba_domain.errors import DomainError
+from aiba_domain.ports import Unavailable
 from aiba_entry.container import Container
-from aiba_entry.service import open_container
+from aiba_entry.service import StoreUnusable, open_container
 from aiba_entry.settings import Settings, SettingsError, load
 
 T = TypeVar("T")
@@ -34,7 +35,8 @@ def settings_or_exit() -> Settings:
 def with_container(work: Callable[[Container], Awaitable[T]]) -> T:
     """Run `work` on the store that the environment names, also while a server uses it.
 
-    A refusal is printed with its facts and exits with 1.
+    A refusal is printed with its facts, a store that can't be used with the reason; both exit
+    with 1.
     """
     settings = settings_or_exit()
 
@@ -44,5 +46,7 @@ def with_container(work: Callable[[Container], Awaitable[T]]) -> T:
 
     try:
         return asyncio.run(run())
+    except (StoreUnusable, Unavailable) as error:
+        raise click.ClickException(f"the store is unavailable: {error}") from None
     except DomainError as error:
         raise click.ClickException(f"{error.code} {dict(error.details) or ''}".rstrip()) from None

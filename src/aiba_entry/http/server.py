@@ -7,6 +7,7 @@ signal drains: accepted requests are answered, new connections refused, then the
 import asyncio
 import contextlib
 import signal
+import socket
 from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, Final, cast
@@ -102,7 +103,7 @@ class Server(uvicorn.Server):
         super().__init__(config)
         self._announce = started
 
-    async def startup(self, sockets: list[Any] | None = None) -> None:
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell where."""
         await super().startup(sockets=sockets)
         if self.started:
@@ -117,10 +118,26 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Sweep the connections once a second."""
         if counter % _TICKS_PER_SECOND == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in list(self.server_state.connections):
-                cast("BoundedProtocol", connection).expire(now)
+            self._sweep()
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain. There are no more ticks, and a request that never ends must not hold it up."""
+        sweeping = asyncio.create_task(self._keep_sweeping())
+        try:
+            await super().shutdown(sockets=sockets)
+        finally:
+            sweeping.cancel()
+
+    async def _keep_sweeping(self) -> None:
+        while True:
+            await asyncio.sleep(1)
+            self._sweep()
+
+    def _sweep(self) -> None:
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            cast("BoundedProtocol", connection).expire(now)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -135,12 +152,18 @@ class Server(uvicorn.Server):
                 loop.remove_signal_handler(number)
 
 
-async def serve(app: ASGIApp, *, host: str, port: int, started: Callable[[str, int], None]) -> None:
-    """Serve until a signal, then drain; `started` is told the address once it listens."""
+def listen(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address; port 0 takes a free one. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+
+
+async def serve(
+    app: ASGIApp, *, listener: socket.socket, started: Callable[[str, int], None]
+) -> None:
+    """Serve until a signal, then drain; `started` is told the address once requests are taken."""
     config = uvicorn.Config(
         cast("Any", app),
-        host=host,
-        port=port,
         http=BoundedProtocol,
         ws="none",
         lifespan="on",
@@ -152,4 +175,4 @@ async def serve(app: ASGIApp, *, host: str, port: int, started: Callable[[str, i
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=_BACKLOG,
     )
-    await Server(config, started).serve()
+    await Server(config, started).serve(sockets=[listener])
