@@ -1,7 +1,6 @@
 """`aiba serve`: run the HTTP API until a signal."""
 
 import asyncio
-import os
 import signal
 import socket
 import sys
@@ -48,9 +47,8 @@ def _listener_or_exit(settings: Settings) -> socket.socket:
     try:
         return listen(settings.host, settings.port)
     except OSError as error:
-        # The error's own text repeats the address; that of an unknown name is the only one there is.
-        known = error.errno is not None and error.errno > 0
-        reason = os.strerror(error.errno or 0).lower() if known else (error.strerror or str(error))
+        # The rest of the text repeats the address.
+        reason = (error.strerror or str(error)).partition(" (")[0].lower()
         place = f"{settings.host} port {settings.port}"
         raise click.ClickException(f"cannot listen on {place}: {reason}") from None
 
