@@ -5,6 +5,7 @@ is part of the contract: reordering one changes some score by a point.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import floor, isfinite
 from typing import Final
 
@@ -162,6 +163,7 @@ def round_half_up(number: float) -> int:
     return whole + 1 if number - whole >= _HALF else whole
 
 
+@lru_cache(maxsize=4096)
 def guild_bonus(mine: int, theirs: int) -> int:
     """Return what the difference in pooled brokers adds to a guild's score: -15 to 15."""
     bonus = (mine - theirs) * GUILD_BONUS_PER_BROKER
