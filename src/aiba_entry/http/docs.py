@@ -4,7 +4,7 @@ from hashlib import sha256
 from typing import Any, Final
 
 import msgspec
-from litestar import Request, get
+from litestar import Litestar, Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
 from litestar.openapi.spec import Components, Contact, SecurityScheme, Tag
@@ -97,7 +97,7 @@ def docs_routes() -> list[HTTPRouteHandler]:
     async def openapi(request: Request[Any, Any, Any]) -> Reply:
         """Answer the API's description."""
         if "json" not in described:
-            described["json"] = msgspec.json.encode(request.app.openapi_schema.to_schema())
+            described["json"] = msgspec.json.encode(_described(request.app))
         return Reply(described["json"], media_type=JSON)
 
     @get("/docs", include_in_schema=False)
@@ -111,6 +111,16 @@ def docs_routes() -> list[HTTPRouteHandler]:
         return Reply(_START, media_type=_SCRIPT)
 
     return [openapi, page, start, *(_asset_route(name) for name in _ASSETS)]
+
+
+def _described(app: Litestar) -> dict[str, Any]:
+    """Return the description; a route that may answer 401 is one that asks who is calling."""
+    schema = app.openapi_schema.to_schema()
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            if "401" in operation["responses"]:
+                operation["security"] = [{"session": []}, {"initData": []}]
+    return schema
 
 
 def _asset_route(name: str) -> HTTPRouteHandler:

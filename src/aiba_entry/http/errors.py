@@ -17,7 +17,7 @@ from aiba_domain.errors import DomainError
 from aiba_domain.ports import Unavailable
 from aiba_entry.http.context import context_of
 from aiba_entry.http.envelope import Reply, error_reply
-from aiba_entry.http.texts import text_of
+from aiba_entry.http.texts import INVALID, text_of
 from aiba_entry.observability import get_logger
 
 INTERNAL: Final = "internal server error"
@@ -199,10 +199,11 @@ def _on_http_exception(request: _Request, error: HTTPException) -> Reply:
     if isinstance(error, ValidationException):
         return error_reply(400, "validation_error", request_id, details=_fields(error))
     if isinstance(error, ClientException):
-        return error_reply(error.status_code, "validation_error", request_id)
+        details = {"request": INVALID}
+        return error_reply(error.status_code, "validation_error", request_id, details=details)
     if error.detail == _DISCONNECTED:
         # Nobody is left to read this, and nothing went wrong here.
-        return error_reply(400, "validation_error", request_id)
+        return error_reply(400, "validation_error", request_id, details={"body": INVALID})
     return _on_unexpected(request, error)
 
 

@@ -110,7 +110,8 @@ class Edge:
         if scope["query_string"]:
             scope["query_string"] = _EMPTY_PAIR.sub(b"", scope["query_string"])
         if scope["method"] == "HEAD" and answer.context.template is not None:
-            scope["method"] = "GET"
+            # In a copy: the server goes by its own scope when it frames the answer.
+            scope = {**scope, "method": "GET"}
             answer.bodiless = True
         await self.app(scope, receive, answer.send)
 

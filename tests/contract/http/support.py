@@ -155,12 +155,12 @@ class Api:
 
         return asyncio.run(run())
 
-    def status_of(self, path: str, *headers: tuple[bytes, bytes]) -> int:
-        """Return the status of a POST whose path and headers no client would let through."""
+    def status_of(self, path: str, *headers: tuple[bytes, bytes], method: str = "POST") -> int:
+        """Return the status of a call whose path and headers no client would let through."""
         scope = {
             "type": "http",
             "http_version": "1.1",
-            "method": "POST",
+            "method": method,
             "scheme": "http",
             "path": path,
             "raw_path": path.encode("utf-8", "replace"),
@@ -180,6 +180,7 @@ class Api:
                 started.append(message["status"])
 
         asyncio.run(self.edge(cast("Any", scope), receive, send))
+        assert scope["method"] == method, "a server frames its answer by the method it was asked"
         (status,) = started
         return status
 

@@ -72,6 +72,14 @@ def test_head_is_get_without_a_body(api: Api) -> None:
     assert response.content == b""
     assert response.headers["content-type"] == "application/json"
     assert api.call("HEAD", "/nope").status_code == 404
+    assert api.status_of("/health", method="HEAD") == 200
+
+
+def test_unreadable_host_is_400(api: Api) -> None:
+    """A host that is none is the caller's fault, and wears the envelope."""
+    response = api.call("GET", "/health", headers={"Host": "a b"})
+    assert response.status_code == 400
+    assert error_of(response)["details"] == {"request": "invalid"}
 
 
 async def chunks(size: int) -> AsyncIterator[bytes]:

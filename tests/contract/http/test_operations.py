@@ -154,6 +154,8 @@ def test_description_covers_bodies_answers_and_identity() -> None:
         body["properties"]
     )
     assert set(run["responses"]) >= {"200", "400", "401", "429"}
+    assert run["security"] == [{"session": []}, {"initData": []}]
+    assert "security" not in described["paths"]["/health"]["get"]
     assert set(described["components"]["securitySchemes"]) == {"session", "initData"}
     assert "/health" in described["paths"]
     assert not any(path.startswith("/docs") for path in described["paths"])
