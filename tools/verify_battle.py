@@ -271,7 +271,7 @@ def problems_of(receipt: Json, secret: str) -> list[str]:
     except UnverifiableError as reason:
         return [str(reason)]
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as reason:
-        return ["malformed: " + repr(reason)]
+        return ["malformed: " + ascii(reason)]
     found = []
     if inputs["commitment"] != promised:
         found.append("the secret is not the one that was promised")
@@ -368,8 +368,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         epochs = published(options.fairness)
         receipts = list(receipts_in(read(options.receipt)))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as reason:
-        print(f"not readable: {reason}", file=sys.stderr)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as reason:
+        print(f"not readable: {reason!a}", file=sys.stderr)
         return 1
     results = [line_for(receipt, options.secret, epochs) for receipt in receipts]
     for _, line in results:

@@ -275,7 +275,9 @@ def test_one_forgery_spoils_the_lot(run: Run, entry: dict[str, Any]) -> None:
         "{}\n{}",
         '{"inputs": 5}',
         '{"inputs": {"battleId": "\\u001b[31m"}, "seal": 1}',
+        '{"inputs": {"\\u001b[31m": 1}, "outcome": 1, "grant": 1, "version": 1, "seal": 1}',
         '{"data": {"epochs": []}}',
+        "[" * 100_000,
     ],
 )
 def test_what_is_no_receipt_is_not_genuine(run: Run, source: str) -> None:

@@ -60,7 +60,7 @@ def _run_file(file: Path) -> int:
     try:
         cases = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)["cases"]
         verdicts = {str(case["id"]): judge(file.stem, runner, case) for case in cases}
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         click.echo(f"{file.name}: not in the golden format ({error!r})", err=True)
         return 1
     failed = _report(file.name, verdicts)

@@ -58,8 +58,8 @@ def verify_command(
     try:
         published = read_fairness(_read(str(fairness))) if fairness else {}
         entries = list(receipts_in(read_json(_read(source))))
-    except (OSError, ValueError, InvalidInput) as error:
-        click.echo(f"not readable: {error}", err=True)
+    except (OSError, ValueError, RecursionError, InvalidInput) as error:
+        click.echo(f"not readable: {_plain(str(error))}", err=True)
         context.exit(1)
     judgements = [judge(entry, secret=secret, published=published) for entry in entries]
     for judgement in judgements:
@@ -96,11 +96,11 @@ def judge(entry: object, *, secret: str | None, published: Secrets) -> Judgement
 
 
 def line_of(judgement: Judgement) -> str:
-    """Return the line that is printed for one receipt; ids are untrusted and escaped."""
-    name = ascii(judgement.battle_id)[1:-1]
+    """Return the line that is printed for one receipt; all that it states is escaped."""
+    name = _plain(judgement.battle_id)
     if judgement.is_genuine:
         return f"ok {name}: {judgement.summary}"
-    return f"FAILED {name}: " + "; ".join(judgement.problems)
+    return f"FAILED {name}: " + _plain("; ".join(judgement.problems))
 
 
 def receipts_in(value: object) -> Iterator[object]:
@@ -176,6 +176,14 @@ def _name_in(entry: object) -> str:
     inputs = entry.get("inputs") if isinstance(entry, Mapping) else None
     name = inputs.get("battleId") if isinstance(inputs, Mapping) else None
     return name if isinstance(name, str) else "?"
+
+
+def _plain(text: str) -> str:
+    """Escape what a terminal would obey: a receipt is no more trusted than its sender."""
+    return "".join(
+        letter if letter.isascii() and letter.isprintable() else ascii(letter)[1:-1]
+        for letter in text
+    )
 
 
 def _shown(value: object) -> str:
