@@ -181,7 +181,7 @@ class _Contended(sqlite3.Connection):
 
     refusals = 3
 
-    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:  # noqa: ANN401 - as inherited
+    def execute(self, sql: str, *parameters: Any) -> sqlite3.Cursor:
         if "journal_mode" in sql and self.refusals:
             self.refusals -= 1
             error = sqlite3.OperationalError("database is locked")

@@ -1,11 +1,15 @@
 """Opening, closing and revealing seed epochs."""
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from aiba_domain.application.handler import OPERATORS, Handler
 from aiba_domain.decision import Accepted, Command, Context, Record, Refused
 from aiba_domain.fairness import SeedEpoch, close_epoch, keeps_promise, reveal_epoch
 from aiba_domain.ports import Reader
+
+MOVED_ON: Final = "seed epoch moved on"
+"""The refusal of a rotation that another one has overtaken."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +43,7 @@ def decide_rotation(
     """Open the next epoch, unless someone else has done so since the command was made."""
     number = state.number if state else 0
     if number != command.closes:
-        return Refused(code="seed epoch moved on", details={"open": number})
+        return Refused(code=MOVED_ON, details={"open": number})
     now = max(context.now, state.opened_at) if state else context.now
     opened = SeedEpoch(number=number + 1, commitment=command.commitment, opened_at=now)
     if state is None:

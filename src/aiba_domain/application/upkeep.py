@@ -1,9 +1,10 @@
 """What the service does by itself: prepare a store for play, and turn seed epochs over."""
 
 from aiba_domain.application.pipeline import Pipeline
-from aiba_domain.application.rotation import EpochReply, RotateSeed
+from aiba_domain.application.rotation import MOVED_ON, EpochReply, RotateSeed
 from aiba_domain.battle.mode_commands import SeedModes
 from aiba_domain.decision import Principal, Role
+from aiba_domain.errors import DomainError
 from aiba_domain.fairness import SeedEpoch, commitment, keeps_promise
 from aiba_domain.ports import Reader, SeedSecrets, Store
 
@@ -25,11 +26,16 @@ async def prepare(pipeline: Pipeline, store: Store, seeds: SeedSecrets) -> None:
 
     After a change of the root the open epoch's secret is another one; then it is closed unrevealed
     and the next one opens, so that no battle is drawn under a commitment that can't be kept.
+    Any number of processes may do so at once.
     """
     (await pipeline.execute(SERVICE, SeedModes())).reply()
-    epoch = await open_epoch_of(store)
-    if epoch is None or not _holds(epoch, seeds):
-        await rotate_seed(pipeline, store, seeds)
+    while (epoch := await open_epoch_of(store)) is None or not _holds(epoch, seeds):
+        try:
+            await rotate_seed(pipeline, store, seeds)
+        except DomainError as refusal:
+            if refusal.code != MOVED_ON:
+                raise
+            # Another process opened one first, which is looked at next.
 
 
 async def rotate_seed(pipeline: Pipeline, store: Store, seeds: SeedSecrets) -> EpochReply:

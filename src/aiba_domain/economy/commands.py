@@ -72,8 +72,11 @@ class Purse:
 
 
 def claimed_today(claimed_at: int | None, now: int) -> bool:
-    """Tell whether a daily reward was claimed on the UTC day of `now`."""
-    return claimed_at is not None and day_key(claimed_at) == day_key(now)
+    """Tell whether a daily reward was claimed on the UTC day of `now`, or on a later one.
+
+    A later one means that the clock was set back since, over a day that is claimed already.
+    """
+    return claimed_at is not None and day_key(claimed_at) >= day_key(now)
 
 
 async def load_neur(_command: ClaimDaily, context: Context, read: Reader) -> Purse:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from types import MappingProxyType
 from typing import Any, Final
 
-from aiba_domain.economy.rewards import RewardRates
+from aiba_domain.economy.rewards import MAX_GRANT, RewardRates
 from aiba_domain.economy.windows import EmissionWindows
 from aiba_domain.errors import InvalidInput
 from aiba_domain.money import BPS, MAX_AMOUNT, Currency, amount
@@ -86,8 +86,16 @@ class EconomyPolicy:
                 raise InvalidInput(name, f"min:{low}")
             if value > high:
                 raise InvalidInput(name, f"max:{high}")
+        self._check_parts()
+
+    def _check_parts(self) -> None:
+        for name, kind in _PARTS.items():
+            if not isinstance(getattr(self, name), kind):
+                raise InvalidInput(name, "object")
         for name in ("daily_cap_aiba_by_arena", "daily_cap_neur_by_arena"):
             for arena, cap in getattr(self, name).items():
+                if not isinstance(arena, str):
+                    raise InvalidInput(name, "text keys")
                 amount(cap, f"{name}.{arena}")
         for part in fields(TokenSplit):
             bps = getattr(self.token_split, part.name)
@@ -107,7 +115,17 @@ class EconomyPolicy:
         return self.daily_cap_neur_by_arena if currency is Currency.NEUR else _NO_CAPS
 
 
+_PARTS: Final[Mapping[str, type]] = MappingProxyType(
+    {
+        "daily_cap_aiba_by_arena": Mapping,
+        "daily_cap_neur_by_arena": Mapping,
+        "emission_windows": EmissionWindows,
+        "rewards": RewardRates,
+        "token_split": TokenSplit,
+    }
+)
 _AMOUNT: Final = (0, MAX_AMOUNT)
+_GRANT: Final = (0, MAX_GRANT)
 _TON_PRICE: Final = (_TON, 10 * _TON)
 
 RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
@@ -116,9 +134,9 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "effective_at": _AMOUNT,
         "daily_cap_aiba": _AMOUNT,
         "daily_cap_neur": _AMOUNT,
-        "daily_reward_neur": _AMOUNT,
+        "daily_reward_neur": _GRANT,
         "daily_combo_requirement_aiba": _AMOUNT,
-        "daily_combo_bonus_aiba": _AMOUNT,
+        "daily_combo_bonus_aiba": _GRANT,
         "train_neur_cost": _AMOUNT,
         "repair_neur_cost": _AMOUNT,
         "upgrade_aiba_cost": _AMOUNT,

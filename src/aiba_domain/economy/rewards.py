@@ -18,6 +18,8 @@ GUILD_SHARE_DIVISOR: Final = 5
 INVITES_FOR_BONUS: Final = 3
 MAX_RATE: Final = 1_000_000_000
 MAX_MULTIPLIER: Final = 1_000
+MAX_GRANT: Final = 10**12
+"""The largest single grant that no score decides: millions of them fit into one account."""
 MAX_DENOMINATOR: Final = 10**18
 
 _ONE: Final = Fraction(1)
@@ -55,7 +57,8 @@ class RewardRates:
         for item in fields(self):
             value = getattr(self, item.name)
             if item.type is int:
-                amount(value, item.name)
+                if amount(value, item.name) > MAX_GRANT:
+                    raise InvalidInput(item.name, f"max:{MAX_GRANT}")
                 continue
             if not isinstance(value, Fraction):
                 value = exact(value, item.name)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from aiba_domain.application.handler import OPERATORS, Handler
 from aiba_domain.brokers.model import Broker
@@ -10,6 +11,9 @@ from aiba_domain.instants import MINUTE
 from aiba_domain.moderation.model import Ban, Flag, Subject
 from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import Reader
+
+MAX_BAN_MINUTES: Final = 100 * 525_600
+"""The longest ban of a player: a hundred years, whose end is still a date."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +88,8 @@ def decide_ban_player(
     """Ban the player from now on."""
     if command.minutes < 1:
         return Refused(code="validation_error", details={"minutes": "min:1"})
+    if command.minutes > MAX_BAN_MINUTES:
+        return Refused(code="validation_error", details={"minutes": f"max:{MAX_BAN_MINUTES}"})
     until = context.now + command.minutes * MINUTE
     ban = Ban(reason=command.reason, by=context.principal.id, since=context.now, until=until)
     player = state.player or new_player(command.player_id, None, context.now)
