@@ -5,6 +5,7 @@ and only a fighter's stats and a mode's factors are JSON numbers with a fraction
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from fractions import Fraction
@@ -21,6 +22,7 @@ from aiba_domain.money import exact, exact_text
 T = TypeVar("T")
 Json = dict[str, object]
 
+_EXACT: Final = re.compile(r"[0-9]+(?:\.[0-9]+|/[0-9]+)?")
 _MAX_TEXT: Final = 1_000
 _MAX_INT: Final = 2**63 - 1
 
@@ -242,7 +244,7 @@ def _rates_of(path: str, values: tuple[str | int, ...]) -> RewardRates:
     """Make rates from their JSON values; receipts of one policy all state the same ones."""
     found: dict[str, object] = {}
     for (name, key), value in zip(_names_of(RewardRates).items(), values, strict=True):
-        found[name] = exact(value, f"{path}.{key}") if isinstance(value, str) else value
+        found[name] = _exact_of(value, f"{path}.{key}") if isinstance(value, str) else value
     return _within(path, RewardRates, found)
 
 
@@ -275,6 +277,8 @@ def _exact(value: object, path: str) -> Fraction:
 
 @lru_cache(maxsize=4096)
 def _exact_of(value: str, path: str) -> Fraction:
+    if not _EXACT.fullmatch(value):
+        raise InvalidInput(path, "number")
     return exact(value, path)
 
 

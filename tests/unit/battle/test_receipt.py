@@ -219,6 +219,9 @@ def _written(*path: str, value: object) -> dict[str, Any]:
         ("inputs.bonuses", {}, "receipt.inputs.bonuses.boost"),
         ("outcome.isAnomaly", 0, "receipt.outcome.isAnomaly"),
         ("outcome.multiplier", "x", "receipt.outcome.multiplier"),
+        ("outcome.multiplier", "1/\u00b2", "receipt.outcome.multiplier"),
+        ("outcome.multiplier", "1/0", "receipt.outcome.multiplier"),
+        ("inputs.rates.neurPerScore", "\u0661", "receipt.inputs.rates.neurPerScore"),
         ("grant.aibaEmission", "maybe", "receipt.grant.aibaEmission"),
     ],
 )
