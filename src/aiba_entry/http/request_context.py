@@ -37,8 +37,8 @@ class Edge:
     """The outermost ASGI application.
 
     Gives each request an id, matches its path, bounds its body, answers preflights, sends what is
-    due in headers, counts and logs it, and turns what nobody caught into the envelope. Cancelled
-    or broken off requests count with status 499.
+    due in headers, counts and logs it, and turns what nobody caught into the envelope. A request
+    that is cancelled is answered with 503; one that is broken off counts with status 499.
     """
 
     def __init__(
@@ -75,6 +75,10 @@ class Edge:
         answer = _Answer(send, context, self._cors.headers(headers.get(b"origin")))
         try:
             await self._answer(scope, receive, answer)
+        except asyncio.CancelledError:
+            # Only a drain at its bound ends a request like this, and the request ends here. Nobody
+            # knows yet what becomes of a command; its key will tell.
+            await answer.cut_off()
         except Exception as error:  # noqa: BLE001 - the last resort
             self._log.error("request failed beyond the application", exc_info=error)
             await answer.fail()
@@ -154,6 +158,11 @@ class _Answer:
 
     async def refuse(self, error: ApiError) -> None:
         await self._reply(error.status, error.code, error.details)
+
+    async def cut_off(self) -> None:
+        if self.status:
+            raise ConnectionAbortedError
+        await self._reply(503, "unavailable")
 
     async def fail(self) -> None:
         if self.status:
