@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aiba_domain.economy.policy import EconomyPolicy
     from aiba_domain.economy.rewards import Bonuses, RewardRates, propose
     from aiba_domain.errors import DomainError, InvalidInput, InvariantViolation
-    from aiba_domain.fairness import SeedEpoch, commitment
+    from aiba_domain.fairness.epochs import SeedEpoch, commitment
     from aiba_domain.money import Currency
 
 _HOMES: Final = {
@@ -56,8 +56,8 @@ _HOMES: Final = {
     "DomainError": "errors",
     "InvalidInput": "errors",
     "InvariantViolation": "errors",
-    "SeedEpoch": "fairness",
-    "commitment": "fairness",
+    "SeedEpoch": "fairness.epochs",
+    "commitment": "fairness.epochs",
     "Currency": "money",
 }
 

@@ -12,7 +12,7 @@ from aiba_domain.economy.ledger import Posting
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.events import Event
-from aiba_domain.fairness import SeedEpoch
+from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag
 from aiba_domain.players.model import Player, Profile, Session

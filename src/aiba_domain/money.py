@@ -1,6 +1,7 @@
 """Currencies, amounts and exact multipliers: whole units and fractions, never floats."""
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final
@@ -14,6 +15,8 @@ BPS: Final = 10_000
 """Basis points in a whole."""
 
 MAX_EXACT_DIGITS: Final = 40
+# A decimal, or a fraction with a denominator above 0; no exponent, sign of plus, blank or `1_000`.
+_EXACT: Final = re.compile(r"-?[0-9]+(\.[0-9]+|/0*[1-9][0-9]*)?")
 
 
 class Currency(StrEnum):
@@ -47,17 +50,9 @@ def exact(value: str | int | Decimal | Fraction, field: str = "value") -> Fracti
     if isinstance(value, str):
         if len(value) > MAX_EXACT_DIGITS:
             raise InvalidInput(field, f"maxLength:{MAX_EXACT_DIGITS}")
-        numerator, slash, denominator = value.partition("/")
-        if slash:
-            if not (numerator.isascii() and numerator.isdigit() and denominator.isdigit()):
-                raise InvalidInput(field, "number")
-            if not int(denominator):
-                raise InvalidInput(field, "number")
-            return Fraction(int(numerator), int(denominator))
-        try:
-            value = Decimal(value)
-        except InvalidOperation:
-            raise InvalidInput(field, "number") from None
+        if not _EXACT.fullmatch(value):
+            raise InvalidInput(field, "number")
+        return Fraction(value)
     if isinstance(value, Decimal):
         if not value.is_finite() or abs(value.adjusted()) > MAX_EXACT_DIGITS:
             raise InvalidInput(field, "number")

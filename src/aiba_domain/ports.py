@@ -16,7 +16,7 @@ from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.ledger import Posting
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.events import Event
-from aiba_domain.fairness import SeedEpoch
+from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency

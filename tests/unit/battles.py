@@ -7,12 +7,12 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from aiba_domain import fairness
 from aiba_domain.battle.engine import Fighter, ModeRules
 from aiba_domain.battle.modes import ARENAS, GameMode, ModeTerms, mode_id
 from aiba_domain.battle.receipt import Receipt, issue, to_json
 from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
 from aiba_domain.economy.rewards import Bonuses, RewardRates
+from aiba_domain.fairness import epochs as fairness
 
 ROOT = "a root of at least thirty-two characters"
 EPOCH = 3

@@ -80,12 +80,16 @@ def _commands() -> list[Path]:
 
 
 def _rules() -> list[Path]:
-    """List the pure rules: the domain without its orchestration, ports, commands and harness."""
+    """List the pure rules: all of the domain but orchestration, ports, commands and harness.
+
+    The front door isn't a rule either: it leads to all of them.
+    """
     outer = (DOMAIN / "application", DOMAIN / "testing")
+    doors = {DOMAIN / "ports.py", DOMAIN / "__init__.py"}
     return [
         path
-        for path in sorted({*_modules(DOMAIN)} - {*_commands()})
-        if path != DOMAIN / "ports.py" and not any(path.is_relative_to(folder) for folder in outer)
+        for path in sorted({*_modules(DOMAIN)} - {*_commands()} - doors)
+        if not any(path.is_relative_to(folder) for folder in outer)
     ]
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aiba_domain import fairness
 from aiba_domain.errors import InvalidInput, InvariantViolation
+from aiba_domain.fairness import epochs as fairness
 from tests.unit.battles import COMMITMENT, EPOCH, ROOT, SECRET
 
 OPENED, CLOSED = 1_000, 2_000

@@ -14,9 +14,9 @@ from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aiba_domain import fairness
 from aiba_domain.battle.receipt import Receipt, to_json
 from aiba_domain.battle.resolve import BattleInputs, Emission
+from aiba_domain.fairness import epochs as fairness
 from aiba_domain.money import exact_text
 from aiba_entry.cli.verify import judge, read_fairness, read_json, receipts_in, verify_command
 from tests.unit.battles import (

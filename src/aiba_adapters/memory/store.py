@@ -14,7 +14,7 @@ from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.ledger import Posting, emission_prefix, post
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
-from aiba_domain.fairness import SeedEpoch
+from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from aiba_domain.fairness import epoch_secret
+from aiba_domain.fairness.epochs import epoch_secret
 
 
 class DerivedSeedSecrets:

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from aiba_domain.application import rotation
 from aiba_domain.application.handler import Handler
 from aiba_domain.battle import commands as battle
 from aiba_domain.battle import mode_commands as modes
 from aiba_domain.brokers import commands as brokers
 from aiba_domain.decision import Command
 from aiba_domain.economy import commands as economy
+from aiba_domain.fairness import commands as fairness
 from aiba_domain.moderation import commands as moderation
 from aiba_domain.players import commands as players
 
@@ -20,7 +20,7 @@ _AREAS: tuple[tuple[Handler[Any, Any, Any], ...], ...] = (
     modes.HANDLERS,
     economy.HANDLERS,
     moderation.HANDLERS,
-    rotation.HANDLERS,
+    fairness.HANDLERS,
 )
 
 HANDLERS: Mapping[type[Command[Any]], Handler[Any, Any, Any]] = {

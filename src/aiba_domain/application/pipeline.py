@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from aiba_domain.application.handler import Handler, fingerprint
 from aiba_domain.decision import Accepted, Command, Context, OpenSeed, Principal, Refused, Role
 from aiba_domain.errors import DomainError, InvariantViolation
-from aiba_domain.fairness import commitment
+from aiba_domain.fairness.epochs import commitment
 from aiba_domain.idempotency import parse_key
 from aiba_domain.instants import iso
 from aiba_domain.players.model import Player, new_player

@@ -9,10 +9,10 @@ from aiba_domain.brokers.model import Broker
 from aiba_domain.economy.commands import claimed_today
 from aiba_domain.economy.ledger import player_account
 from aiba_domain.economy.policy import EconomyPolicy
-from aiba_domain.fairness import SeedEpoch
+from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.instants import day_key
 from aiba_domain.money import Currency
-from aiba_domain.players.model import Player
+from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import Clock, Reader, Store
 
 
@@ -128,12 +128,11 @@ class Queries:
 
         return await self._store.read(look)
 
-    async def daily(self, player_id: str) -> DailyStatus | None:
-        """Return what a player can claim today, None for one never seen."""
+    async def daily(self, player_id: str) -> DailyStatus:
+        """Return what a player can claim today; one never seen has claimed nothing yet."""
         holdings = await self.holdings(player_id)
-        player, policy, now = holdings.player, holdings.policy, self._clock.now()
-        if player is None:
-            return None
+        policy, now = holdings.policy, self._clock.now()
+        player = holdings.player or new_player(player_id, None, now)
         today = day_key(now)
         claimed = claimed_today(player.daily_claimed_at, now)
         combo_claimed = claimed_today(player.combo_claimed_at, now)

@@ -1,11 +1,11 @@
 """What the service does by itself: prepare a store for play, and turn seed epochs over."""
 
 from aiba_domain.application.pipeline import Pipeline
-from aiba_domain.application.rotation import MOVED_ON, EpochReply, RotateSeed
 from aiba_domain.battle.mode_commands import SeedModes
 from aiba_domain.decision import Principal, Role
 from aiba_domain.errors import DomainError
-from aiba_domain.fairness import SeedEpoch, commitment, keeps_promise
+from aiba_domain.fairness.commands import MOVED_ON, EpochReply, RotateSeed
+from aiba_domain.fairness.epochs import SeedEpoch, commitment, keeps_promise
 from aiba_domain.ports import Reader, SeedSecrets, Store
 
 SERVICE = Principal(id="service", role=Role.SYSTEM)

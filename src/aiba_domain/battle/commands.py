@@ -33,7 +33,7 @@ from aiba_domain.economy.spending import Price, pay, unaffordable
 from aiba_domain.economy.streaks import next_win_streak
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.events import AutoBanned, BattleFought, EmissionJudged, Event
-from aiba_domain.fairness import SeedEpoch
+from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.ids import derive_id
 from aiba_domain.instants import MINUTE, day_key

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from aiba_domain import fairness
 from aiba_domain.battle.receipt_json import (
     members,
     read_grant,
@@ -32,6 +31,7 @@ from aiba_domain.battle.resolve import (
 )
 from aiba_domain.battle.seed import seed_hmac
 from aiba_domain.errors import InvalidInput
+from aiba_domain.fairness import epochs as fairness
 
 __all__ = [
     "RECEIPT_VERSION",

@@ -8,7 +8,7 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode, rules_json
 from aiba_domain.battle.receipt import to_json
 from aiba_domain.brokers.model import Broker
-from aiba_domain.fairness import SeedEpoch
+from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.instants import iso
 from aiba_domain.money import Currency
 

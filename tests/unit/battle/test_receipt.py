@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiba_adapters import numpy_replay
-from aiba_domain import fairness
 from aiba_domain.battle.engine import Fighter, ModeRules
 from aiba_domain.battle.modes import ModeTerms
 from aiba_domain.battle.receipt import (
@@ -28,6 +27,7 @@ from aiba_domain.battle.receipt import (
 from aiba_domain.battle.seed import SeedKey
 from aiba_domain.economy.rewards import RewardRates
 from aiba_domain.errors import InvalidInput
+from aiba_domain.fairness import epochs as fairness
 from tests.unit.battles import (
     COMMITMENT,
     EPOCH,

@@ -5,7 +5,7 @@ from typing import Final
 
 from aiba_domain.application.handler import OPERATORS, Handler
 from aiba_domain.decision import Accepted, Command, Context, Record, Refused
-from aiba_domain.fairness import SeedEpoch, close_epoch, keeps_promise, reveal_epoch
+from aiba_domain.fairness.epochs import SeedEpoch, close_epoch, keeps_promise, reveal_epoch
 from aiba_domain.ports import Reader
 
 MOVED_ON: Final = "seed epoch moved on"
