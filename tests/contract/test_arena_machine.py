@@ -40,14 +40,19 @@ class SqliteArena(ArenaMachine):
         self._folder.cleanup()
 
 
+def lives(per_hundred: int) -> settings:
+    """Return the settings for so many random lives where the profile asks for 100 examples."""
+    return settings(
+        max_examples=max(1, settings().max_examples * per_hundred // 100),
+        stateful_step_count=50,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
 TestMemoryArena = MemoryArena.TestCase
-TestMemoryArena.settings = settings(
-    max_examples=40, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
-)
+TestMemoryArena.settings = lives(50)
 TestSqliteArena = SqliteArena.TestCase
-TestSqliteArena.settings = settings(
-    max_examples=15, stateful_step_count=40, suppress_health_check=[HealthCheck.too_slow]
-)
+TestSqliteArena.settings = lives(20)
 
 
 def test_the_machine_knows_every_command() -> None:

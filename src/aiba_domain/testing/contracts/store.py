@@ -21,7 +21,7 @@ from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.ledger import Posting
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
-from aiba_domain.fairness import SeedEpoch
+from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import MAX_AMOUNT, Currency
@@ -33,7 +33,7 @@ T = TypeVar("T")
 
 _AT: Final = 1_767_268_800_000
 _BROAD = settings(
-    max_examples=40,
+    max_examples=max(1, settings().max_examples * 2 // 5),
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,  # one store serves all examples: each has its own ids
