@@ -15,7 +15,6 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 
 from aiba_adapters.numpy_replay import replay_batch
-from aiba_domain import fairness
 from aiba_domain.battle.engine import Fighter
 from aiba_domain.battle.modes import ModeTerms, default_modes
 from aiba_domain.battle.receipt import (
@@ -30,6 +29,7 @@ from aiba_domain.battle.receipt import (
 )
 from aiba_domain.battle.seed import seed_key
 from aiba_domain.economy.rewards import Bonuses, RewardRates
+from aiba_domain.fairness import epochs as fairness
 
 SECRET = fairness.epoch_secret("the root of a benchmark, nobody's money", 1)
 COMMITMENT = fairness.commitment(1, SECRET)

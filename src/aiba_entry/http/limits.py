@@ -23,7 +23,6 @@ UNKNOWN_ADDRESS: Final = "unknown"
 _IPV6_SITE_BITS: Final = 64
 
 _Connection = ASGIConnection[Any, Any, Any, Any]
-Guard = Callable[[_Connection, BaseRouteHandler], Awaitable[None]]
 
 
 class ClientAddress:
@@ -134,17 +133,6 @@ def admit_player(*limits: str) -> Callable[[Request[Any, Any, Any]], Awaitable[N
             await gate.count(name, f"{name}:{principal_of(request).player_id}", context)
 
     return before_request
-
-
-def limit_by_player(name: str) -> Guard:
-    """Return a guard that counts a proven caller under the limit `name`; after `require_player`."""
-
-    async def guard(connection: _Connection, _handler: BaseRouteHandler) -> None:
-        context = context_of(connection)
-        player_id = principal_of(connection).player_id
-        await gate_of(connection).count(name, f"{name}:{player_id}", context)
-
-    return guard
 
 
 def gate_of(connection: _Connection) -> Gate:

@@ -22,9 +22,8 @@ from aiba_entry.http.limits import (
     BATTLE,
     GATE_KEY,
     Gate,
+    admit_player,
     allow_anyone,
-    limit_by_player,
-    require_player,
 )
 from aiba_entry.http.principal import Principal
 from aiba_entry.http.request_context import Edge
@@ -60,7 +59,7 @@ class Game(Controller):
 
     @post(
         "/run",
-        guards=[require_player, limit_by_player(BATTLE)],
+        before_request=admit_player(BATTLE),
         status_code=200,
         responses=documented(RunBody, 400, 401, 429),
     )

@@ -15,7 +15,7 @@ from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import BattlePageOut, FoughtOut, ReceiptOut
 from aiba_entry.http.envelope import Reply, data_reply, documented
 from aiba_entry.http.errors import ApiError, InvalidRequest
-from aiba_entry.http.limits import BATTLE, limit_by_player, principal_of, require_player
+from aiba_entry.http.limits import BATTLE, admit_player, principal_of, require_player
 from aiba_entry.http.validation import Body, ObjectId, RequestId, object_id, text
 from aiba_entry.http.wire import battle_json, fought_json, receipt_json
 
@@ -44,11 +44,10 @@ class Battles(Controller):
 
     path = "/api"
     tags = ("battles",)
-    guards = (require_player,)
 
     @post(
         "/battle/run",
-        guards=[limit_by_player(BATTLE)],
+        before_request=admit_player(BATTLE),
         status_code=200,
         responses=documented(FoughtOut, 400, 401, 403, 404, 409, 429),
         operation_id="runBattle",
@@ -72,6 +71,7 @@ class Battles(Controller):
 
     @get(
         "/battles",
+        guards=[require_player],
         responses=documented(BattlePageOut, 400, 401, 429),
         operation_id="listMyBattles",
     )
@@ -94,6 +94,7 @@ class Battles(Controller):
 
     @get(
         "/battles/{battle_id:str}",
+        guards=[require_player],
         responses=documented(ReceiptOut, 400, 401, 404, 429),
         operation_id="getMyBattle",
     )
