@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from aiba_domain.economy.policy import EconomyPolicy
+from aiba_domain.money import Currency
 from aiba_domain.ports import Entry
 
 _LARGEST: Final = 9_223_372_036_854_775_807
@@ -47,7 +48,7 @@ class Auditor:
             self.seen = entry.number
             self._enter(entry, policy)
 
-    def compare(self, stored: Mapping[Place, int]) -> None:
+    def compare(self, stored: Mapping[tuple[str, Currency], int]) -> None:
         """Check the stored balances against both books, and that they sum to 0 per currency."""
         held = {(name, str(currency)): balance for (name, currency), balance in stored.items()}
         totals: dict[str, int] = defaultdict(int)
@@ -60,7 +61,9 @@ class Auditor:
                 assert balance >= 0, f"{place} owes {-balance}"
         assert not any(totals.values()), f"currencies sum to {dict(totals)}"
 
-    def compare_answers(self, stored: Mapping[Place, int], owners: Iterable[str]) -> None:
+    def compare_answers(
+        self, stored: Mapping[tuple[str, Currency], int], owners: Iterable[str]
+    ) -> None:
         """Check the balances of the accounts in `owners` against what the answers said."""
         held = {(name, str(currency)): balance for (name, currency), balance in stored.items()}
         mine = set(owners)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from aiba_domain.events import Event
-from aiba_domain.fairness import epoch_secret
+from aiba_domain.fairness.epochs import epoch_secret
 
 NOON: Final = 1_767_268_800_000
 """2026-01-01T12:00:00Z in ms since the Unix epoch: far from midnight on either side."""

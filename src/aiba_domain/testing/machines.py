@@ -13,7 +13,6 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.application.pipeline import Answer
-from aiba_domain.application.rotation import EpochReply
 from aiba_domain.battle.commands import BattleReply, RunBattle
 from aiba_domain.battle.mode_commands import SaveMode
 from aiba_domain.battle.modes import GameMode, mode_id
@@ -25,8 +24,10 @@ from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCom
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.economy.rewards import RewardRates
 from aiba_domain.errors import DomainError
+from aiba_domain.fairness.commands import EpochReply
 from aiba_domain.guilds.model import Guild
 from aiba_domain.ids import derive_id
+from aiba_domain.money import Currency
 from aiba_domain.ports import Entry, Reader, Store
 from aiba_domain.testing.auditor import Auditor, utc_day
 from aiba_domain.testing.faults import Crash
@@ -453,7 +454,7 @@ async def _policy(read: Reader) -> EconomyPolicy:
     return await read.policy()
 
 
-async def _accounts(read: Reader) -> Mapping[Any, int]:
+async def _accounts(read: Reader) -> Mapping[tuple[str, Currency], int]:
     return await read.accounts()
 
 

@@ -8,10 +8,10 @@ from typing import Any, Generic, TypeVar
 from aiba_domain.application.audit import AuditReport, audit_store
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.application.pipeline import Answer, Pipeline
-from aiba_domain.application.rotation import EpochReply
 from aiba_domain.application.upkeep import prepare, rotate_seed
 from aiba_domain.decision import Command, Principal, Record, Role
 from aiba_domain.economy.ledger import CHAIN, Posting, player_account
+from aiba_domain.fairness.commands import EpochReply
 from aiba_domain.money import Currency
 from aiba_domain.ports import Reader, Store, UnitOfWork
 from aiba_domain.testing.doubles import NOON, FixedSeeds, SettableClock, Tally

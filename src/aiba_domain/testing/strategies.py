@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from aiba_domain.application.rotation import RotateSeed
 from aiba_domain.battle.commands import RunBattle
 from aiba_domain.battle.energy import LAST_INSTANT
 from aiba_domain.battle.engine import Fighter, ModeRules
@@ -24,7 +23,8 @@ from aiba_domain.economy.ledger import Posting
 from aiba_domain.economy.policy import RANGES, EconomyPolicy, TokenSplit
 from aiba_domain.economy.rewards import Bonuses, RewardRates
 from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
-from aiba_domain.fairness import SeedEpoch, commitment
+from aiba_domain.fairness.commands import RotateSeed
+from aiba_domain.fairness.epochs import SeedEpoch, commitment
 from aiba_domain.guilds.model import Guild
 from aiba_domain.ids import derive_id
 from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
