@@ -1,5 +1,6 @@
 """The API's description as OpenAPI, and a page to read it on that needs no internet."""
 
+import re
 from hashlib import sha256
 from typing import Any, Final
 
@@ -50,6 +51,8 @@ _START: Final = b"""SwaggerUIBundle({
   validatorUrl: null,
 });
 """
+# Litestar names an envelope by its module too, which is nobody's business.
+_MODULES: Final = re.compile(rb"(DataEnvelope_(?:list_)?)[a-z_]+(?:\.[a-z_]+)+\.(\w+)_")
 _SCRIPT: Final = b"text/javascript; charset=utf-8"
 
 
@@ -97,7 +100,8 @@ def docs_routes() -> list[HTTPRouteHandler]:
     async def openapi(request: Request[Any, Any, Any]) -> Reply:
         """Answer the API's description."""
         if "json" not in described:
-            described["json"] = msgspec.json.encode(_described(request.app))
+            text = msgspec.json.encode(_described(request.app))
+            described["json"] = _MODULES.sub(rb"\1\2", text)
         return Reply(described["json"], media_type=JSON)
 
     @get("/docs", include_in_schema=False)
@@ -114,12 +118,18 @@ def docs_routes() -> list[HTTPRouteHandler]:
 
 
 def _described(app: Litestar) -> dict[str, Any]:
-    """Return the description; a route that may answer 401 is one that asks who is calling."""
+    """Return the description.
+
+    A route that may answer 401 asks who is calling unless it says otherwise; the first sentence of
+    its docstring is its summary.
+    """
     schema = app.openapi_schema.to_schema()
     for methods in schema["paths"].values():
         for operation in methods.values():
+            told = operation.get("description", operation["summary"])
+            operation["summary"] = told.partition(".")[0]
             if "401" in operation["responses"]:
-                operation["security"] = [{"session": []}, {"initData": []}]
+                operation.setdefault("security", [{"session": []}, {"initData": []}])
     return schema
 
 

@@ -104,7 +104,7 @@ class WireError(msgspec.Struct):
 
     code: str
     message: str
-    details: dict[str, Any] | msgspec.UnsetType = msgspec.UNSET
+    details: dict[str, Any] | str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ErrorEnvelope(msgspec.Struct):
@@ -121,7 +121,10 @@ _ERRORS: Final = {
     403: "Refused by a rule of the game",
     404: "There is no such thing",
     409: "In conflict with an earlier request",
+    413: "The body is too long",
     429: "Too often",
+    500: "Something unexpected, which the service's log tells of",
+    503: "Not possible at the moment; nothing happened, and the same call may be made again",
 }
 
 
@@ -131,12 +134,12 @@ def documented(
     """Return the `responses` of a route for the API's documentation.
 
     `shape` is the type of `data`, or with `flat` the whole body; `errors` are the statuses that
-    the route answers besides.
+    the route answers besides 500.
     """
     envelope: Any = DataEnvelope
     body = shape if flat else envelope[shape]
     specs = {status: ResponseSpec(body, generate_examples=False, description="Done")}
-    for error in errors:
+    for error in (*errors, 500):
         specs[error] = ResponseSpec(
             ErrorEnvelope, generate_examples=False, description=_ERRORS[error]
         )

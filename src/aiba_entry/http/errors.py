@@ -116,6 +116,7 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
 """The HTTP status of every code that the API answers with."""
 
 _FALLBACK_REFUSAL: Final = 400
+_TOLD: Final = {"detail"}
 _DISCONNECTED: Final = "client disconnected prematurely"
 _Request = Request[Any, Any, Any]
 
@@ -161,10 +162,12 @@ def exception_handlers() -> ExceptionHandlersMap:
 
 
 def refusal_reply(code: str, details: Mapping[str, object], request_id: str) -> Reply:
-    """Answer a refusal of the domain; its facts go into `details`, under the code's status."""
-    return error_reply(
-        STATUS_OF_CODE.get(code, _FALLBACK_REFUSAL), code, request_id, details=details
-    )
+    """Answer a refusal of the domain; its facts go into `details`, under the code's status.
+
+    A refusal whose one fact is a `detail` has that text for its details, as clients know it.
+    """
+    facts = details["detail"] if details.keys() == _TOLD else details
+    return error_reply(STATUS_OF_CODE.get(code, _FALLBACK_REFUSAL), code, request_id, details=facts)
 
 
 def _on_api_error(request: _Request, error: ApiError) -> Reply:

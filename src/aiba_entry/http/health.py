@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from litestar import Request, get
 from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
 
 from aiba_entry.http.context import context_of
 from aiba_entry.http.envelope import Reply, documented, flat_reply
@@ -15,6 +16,10 @@ from aiba_entry.observability import METRICS_CONTENT_TYPE, Metrics, get_logger
 
 PROBE_SECONDS: Final = 2.0
 """How long a dependency has to answer before it counts as down."""
+
+_METRICS: Final = ResponseSpec(
+    str, generate_examples=False, description="Done", media_type=METRICS_CONTENT_TYPE
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +55,22 @@ class Ready(msgspec.Struct):
 def health_routes(probes: Sequence[Probe], metrics: Metrics) -> list[HTTPRouteHandler]:
     """Return the routes `/health`, `/ready` and `/metrics`."""
 
-    @get("/health", tags=["operations"], responses=documented(Alive, flat=True))
+    @get(
+        "/health",
+        tags=["operations"],
+        responses=documented(Alive, flat=True),
+        operation_id="getHealth",
+    )
     async def health(request: Request[Any, Any, Any]) -> Reply:
         """Answer whether the process serves requests; nothing else is touched."""
         return flat_reply({}, context_of(request).request_id)
 
-    @get("/ready", tags=["operations"], responses=documented(Ready, flat=True))
+    @get(
+        "/ready",
+        tags=["operations"],
+        responses=documented(Ready, flat=True) | documented(Ready, flat=True, status=503),
+        operation_id="getReadiness",
+    )
     async def ready(request: Request[Any, Any, Any]) -> Reply:
         """Answer whether every dependency works: 200 if so, 503 if not, each one listed."""
         results = await asyncio.gather(*(_look(probe) for probe in probes))
@@ -64,7 +79,13 @@ def health_routes(probes: Sequence[Probe], metrics: Metrics) -> list[HTTPRouteHa
         fields = {"ok": ok, "checks": checks}
         return flat_reply(fields, context_of(request).request_id, 200 if ok else 503)
 
-    @get("/metrics", tags=["operations"], media_type=METRICS_CONTENT_TYPE)
+    @get(
+        "/metrics",
+        tags=["operations"],
+        media_type=METRICS_CONTENT_TYPE,
+        responses={200: _METRICS, 500: documented(Alive)[500]},
+        operation_id="getMetrics",
+    )
     async def metrics_text() -> Reply:
         """Answer everything counted, as Prometheus text."""
         return Reply(metrics.render(), media_type=METRICS_CONTENT_TYPE.encode())

@@ -185,6 +185,14 @@ def read_fields(fields: Mapping[str, object], shape: type[T]) -> T:
     raise InvalidRequest(_presentable(_faults(cleaned, shape, faults)))
 
 
+def query_text(value: str | None, field: str) -> str | None:
+    """Return a text of the query trimmed, None for a blank one, or raise InvalidRequest."""
+    trimmed = (value or "").strip(_BLANKS)
+    if _CONTROL.search(trimmed):
+        raise InvalidRequest({field: "pattern"})
+    return trimmed or None
+
+
 def object_id(value: str, field: str = "id") -> str:
     """Return an id in lower case, or raise InvalidRequest naming `field`."""
     if not _OBJECT_ID.fullmatch(value):

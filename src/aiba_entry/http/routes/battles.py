@@ -1,5 +1,6 @@
 """Battles: fight one, read them with their receipts."""
 
+import re
 from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
@@ -16,8 +17,10 @@ from aiba_entry.http.documents import BattlePageOut, FoughtOut, ReceiptOut
 from aiba_entry.http.envelope import Reply, data_reply, documented
 from aiba_entry.http.errors import ApiError, InvalidRequest
 from aiba_entry.http.limits import BATTLE, admit_player, principal_of, require_player
-from aiba_entry.http.validation import Body, ObjectId, RequestId, object_id, text
+from aiba_entry.http.validation import Body, ObjectId, RequestId, object_id, query_text, text
 from aiba_entry.http.wire import battle_json, fought_json, receipt_json
+
+_INSTANT = re.compile(r"[0-9]{1,16}")
 
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
 Before = Annotated[
@@ -49,7 +52,7 @@ class Battles(Controller):
         "/battle/run",
         before_request=admit_player(BATTLE),
         status_code=200,
-        responses=documented(FoughtOut, 400, 401, 403, 404, 409, 429),
+        responses=documented(FoughtOut, 400, 401, 403, 404, 409, 413, 429, 503),
         operation_id="runBattle",
     )
     async def run(
@@ -72,7 +75,7 @@ class Battles(Controller):
     @get(
         "/battles",
         guards=[require_player],
-        responses=documented(BattlePageOut, 400, 401, 429),
+        responses=documented(BattlePageOut, 400, 401, 429, 503),
         operation_id="listMyBattles",
     )
     async def mine(
@@ -95,7 +98,7 @@ class Battles(Controller):
     @get(
         "/battles/{battle_id:str}",
         guards=[require_player],
-        responses=documented(ReceiptOut, 400, 401, 404, 429),
+        responses=documented(ReceiptOut, 400, 401, 404, 429, 503),
         operation_id="getMyBattle",
     )
     async def one(
@@ -114,9 +117,10 @@ class Battles(Controller):
 
 def _place(before: str | None) -> tuple[int, str] | None:
     """Read a page's `next`."""
+    before = query_text(before, "before")
     if before is None:
         return None
     at, _, last_id = before.partition("-")
-    if not (at.isascii() and at.isdigit() and is_id(last_id)):
+    if not (_INSTANT.fullmatch(at) and is_id(last_id)):
         raise InvalidRequest({"before": "pattern"})
     return int(at), last_id

@@ -23,6 +23,7 @@ from aiba_entry.http.acting import acting, key_of
 from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import BrokerOut, NeurBrokerOut, UpgradedOut
 from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
+from aiba_entry.http.errors import ApiError
 from aiba_entry.http.limits import principal_of, require_player
 from aiba_entry.http.validation import Body, ObjectId, RequestId
 from aiba_entry.http.wire import broker_json
@@ -37,11 +38,17 @@ class KeyBody(Body):
 
 
 class StatBody(Body):
-    """A broker and the stat to raise."""
+    """A broker and the stat to raise; without one the answer is `invalid stat`."""
 
     request_id: RequestId | None = None
     broker_id: ObjectId
-    stat: Stat
+    stat: Stat | None = None
+
+    def wanted(self) -> Stat:
+        """Return the stat, or raise ApiError with the code that clients know."""
+        if self.stat is None:
+            raise ApiError("invalid stat", details={"stat": "required"})
+        return self.stat
 
 
 class BrokerBody(Body):
@@ -66,7 +73,9 @@ class Brokers(Controller):
     tags = ("brokers",)
     guards = (require_player,)
 
-    @get("/mine", responses=documented(list[BrokerOut], 401, 429), operation_id="listMyBrokers")
+    @get(
+        "/mine", responses=documented(list[BrokerOut], 401, 429, 503), operation_id="listMyBrokers"
+    )
     async def mine(
         self, request: Request[Any, Any, Any], queries: NamedDependency[Queries]
     ) -> Reply:
@@ -77,7 +86,7 @@ class Brokers(Controller):
     @post(
         "/starter",
         status_code=201,
-        responses=documented(BrokerOut, 400, 401, 403, 409, 429, status=201),
+        responses=documented(BrokerOut, 400, 401, 403, 409, 413, 429, 503, status=201),
         operation_id="getStarterBroker",
     )
     async def starter(
@@ -94,7 +103,7 @@ class Brokers(Controller):
     @post(
         "/train",
         status_code=200,
-        responses=documented(NeurBrokerOut, 400, 401, 403, 404, 409, 429, flat=True),
+        responses=documented(NeurBrokerOut, 400, 401, 403, 404, 409, 413, 429, 503, flat=True),
         operation_id="trainBroker",
     )
     async def train(
@@ -104,13 +113,13 @@ class Brokers(Controller):
         pipeline: NamedDependency[Pipeline],
     ) -> Reply:
         """Pay NEUR for one more point of a stat."""
-        command = Train(broker_id=data.broker_id, stat=data.stat)
+        command = Train(broker_id=data.broker_id, stat=data.wanted())
         return await _paid(pipeline, request, command, data.request_id)
 
     @post(
         "/repair",
         status_code=200,
-        responses=documented(NeurBrokerOut, 400, 401, 403, 404, 409, 429, flat=True),
+        responses=documented(NeurBrokerOut, 400, 401, 403, 404, 409, 413, 429, 503, flat=True),
         operation_id="repairBroker",
     )
     async def repair(
@@ -126,7 +135,7 @@ class Brokers(Controller):
     @post(
         "/upgrade",
         status_code=200,
-        responses=documented(UpgradedOut, 400, 401, 403, 404, 409, 429, flat=True),
+        responses=documented(UpgradedOut, 400, 401, 403, 404, 409, 413, 429, 503, flat=True),
         operation_id="upgradeBroker",
     )
     async def upgrade(
@@ -136,13 +145,13 @@ class Brokers(Controller):
         pipeline: NamedDependency[Pipeline],
     ) -> Reply:
         """Pay AIBA for a level and two points of a stat."""
-        command = Upgrade(broker_id=data.broker_id, stat=data.stat)
+        command = Upgrade(broker_id=data.broker_id, stat=data.wanted())
         return await _paid(pipeline, request, command, data.request_id)
 
     @post(
         "/combine",
         status_code=200,
-        responses=documented(NeurBrokerOut, 400, 401, 403, 404, 409, 429, flat=True),
+        responses=documented(NeurBrokerOut, 400, 401, 403, 404, 409, 413, 429, 503, flat=True),
         operation_id="combineBrokers",
     )
     async def combine(

@@ -13,7 +13,6 @@ from aiba_entry.http.acting import acting, key_of
 from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import ComboOut, DailyClaimOut, DailyOut
 from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
-from aiba_entry.http.errors import ApiError
 from aiba_entry.http.limits import principal_of, require_player
 from aiba_entry.http.routes.brokers import KeyBody
 from aiba_entry.http.wire import daily_json
@@ -26,20 +25,18 @@ class Daily(Controller):
     tags = ("economy",)
     guards = (require_player,)
 
-    @get("/status", responses=documented(DailyOut, 401, 404, 429), operation_id="getDailyStatus")
+    @get("/status", responses=documented(DailyOut, 401, 429, 503), operation_id="getDailyStatus")
     async def status(
         self, request: Request[Any, Any, Any], queries: NamedDependency[Queries]
     ) -> Reply:
         """Return what the caller can claim today."""
         status = await queries.daily(principal_of(request).player_id)
-        if status is None:
-            raise ApiError("user not found")
         return data_reply(daily_json(status), context_of(request).request_id)
 
     @post(
         "/claim",
         status_code=200,
-        responses=documented(DailyClaimOut, 400, 401, 403, 409, 429, flat=True),
+        responses=documented(DailyClaimOut, 400, 401, 403, 409, 413, 429, 503, flat=True),
         operation_id="claimDaily",
     )
     async def claim(
@@ -65,7 +62,7 @@ class Daily(Controller):
     @post(
         "/combo-claim",
         status_code=200,
-        responses=documented(ComboOut, 400, 401, 403, 409, 429, flat=True),
+        responses=documented(ComboOut, 400, 401, 403, 409, 413, 429, 503, flat=True),
         operation_id="claimDailyCombo",
     )
     async def combo(

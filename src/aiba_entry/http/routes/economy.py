@@ -32,7 +32,7 @@ class Economy(Controller):
     tags = ("economy",)
     guards = (require_player,)
 
-    @get("/me", responses=documented(HoldingsOut, 401, 429), operation_id="getMyEconomy")
+    @get("/me", responses=documented(HoldingsOut, 401, 429, 503), operation_id="getMyEconomy")
     async def me(self, request: Request[Any, Any, Any], queries: NamedDependency[Queries]) -> Reply:
         """Return the caller's balances, with the prices and rates in force."""
         player_id = principal_of(request).player_id
@@ -41,7 +41,7 @@ class Economy(Controller):
 
     @patch(
         "/me",
-        responses=documented(SchoolOut, 400, 401, 403, 429, flat=True),
+        responses=documented(SchoolOut, 400, 401, 403, 413, 429, 503, flat=True),
         operation_id="changeMyProfile",
     )
     async def change(

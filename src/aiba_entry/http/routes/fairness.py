@@ -22,7 +22,7 @@ class Fairness(Controller):
     @get(
         "/",
         guards=[allow_anyone],
-        responses=documented(FairnessOut, 429),
+        responses=documented(FairnessOut, 429, 503),
         operation_id="getFairness",
     )
     async def epochs(

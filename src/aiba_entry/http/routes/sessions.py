@@ -65,8 +65,9 @@ class Sessions(Controller):
         "/session",
         guards=[allow_anyone],
         status_code=200,
-        responses=documented(SessionOut, 400, 401, 403, 429),
+        responses=documented(SessionOut, 400, 401, 403, 413, 429, 503),
         operation_id="openSession",
+        security=[{}],
     )
     async def open(
         self,
