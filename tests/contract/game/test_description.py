@@ -1,0 +1,69 @@
+"""The API's description, as someone who writes a client from it needs it.
+
+That every real answer agrees with it is checked at each call of these tests.
+"""
+
+import re
+
+import pytest
+
+from tests.contract.game.description import leaves
+from tests.contract.game.support import Call, Game
+
+PUBLIC = {
+    ("POST", "/api/auth/session"),
+    ("GET", "/api/game-modes"),
+    ("GET", "/api/fairness"),
+    ("GET", "/health"),
+    ("GET", "/ready"),
+    ("GET", "/metrics"),
+}
+
+
+def test_every_route_has_a_name_a_summary_and_its_errors(arena: Game) -> None:
+    """Each operation has a name of its own, says in a sentence what it does, and how it fails."""
+    operations = arena.description.operations
+    names = [operation.schema["operationId"] for operation in operations]
+    assert len(set(names)) == len(names)
+    for operation in operations:
+        where = f"{operation.method} {operation.path}"
+        assert re.fullmatch(r"[a-z]+([A-Z][a-z]+)*", operation.schema["operationId"]), where
+        assert len(operation.schema["summary"].split()) >= 3, where
+        answers = operation.schema["responses"]
+        assert "500" in answers, where
+        for status, answer in answers.items():
+            assert answer["description"], where
+            if int(status) >= 400 and (status, operation.path) != ("503", "/ready"):
+                schema = answer["content"]["application/json"]["schema"]
+                assert schema == {"$ref": "#/components/schemas/ErrorEnvelope"}, where
+
+
+def test_every_route_says_who_may_call(arena: Game) -> None:
+    """All routes but the public ones ask who is calling, and can answer that it isn't proven."""
+    operations = arena.description.operations
+    assert {(op.method, op.path) for op in operations if not op.is_private} == PUBLIC
+    for operation in operations:
+        path = operation.path.replace("{battle_id}", "x")
+        status = arena.send(Call(method=operation.method, path=path)).status_code
+        assert (status == 401) == operation.is_private, path
+
+
+def test_every_change_can_be_refused_and_can_be_too_long(arena: Game) -> None:
+    """A route that changes something has a body, whose faults and length it answers for."""
+    changing = [each for each in arena.description.operations if each.changes]
+    assert len(changing) == 10
+    for operation in changing:
+        assert operation.body(arena.description.document) is not None
+        assert {"400", "403", "413", "429", "503"} <= set(operation.schema["responses"])
+
+
+def test_names_in_the_description_are_the_wires_own(arena: Game) -> None:
+    """No name of a Python module or class with its package gets out."""
+    texts = [text for _, text in leaves(arena.description.document) if isinstance(text, str)]
+    assert not [text for text in texts if "aiba_entry" in text or "litestar" in text]
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics"])
+def test_operations_routes_answer_as_described(arena: Game, path: str) -> None:
+    """What an operator's monitor asks is described too."""
+    assert arena.get(path).status_code == 200
