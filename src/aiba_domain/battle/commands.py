@@ -403,9 +403,15 @@ class _Settlement:
         )
 
     def _pay_win(self) -> tuple[int, int]:
-        """Count the win or loss; pay Stars for a win and Diamonds for the first one ever."""
+        """Count the win or loss; pay Stars for a win and Diamonds for the first one ever.
+
+        An anomalous battle is neither: it ends no streak, and the first win is still to come.
+        """
         player, now = self._player, self._context.now
         outcome, rates = self._outcome, self._inputs.rates
+        if outcome.is_anomaly:
+            self._player = player.seen(None, now)
+            return 0, 0
         streak = next_win_streak(player.win_streak, player.last_win_at, now, won=outcome.is_win)
         has_won = player.first_win_at is not None
         self._player = replace(
@@ -416,7 +422,7 @@ class _Settlement:
             last_seen_at=now,
             updated_at=now,
         )
-        if outcome.is_anomaly or not outcome.is_win:
+        if not outcome.is_win:
             return 0, 0
         stars = win_stars(outcome.score, rates)
         diamonds = first_win_diamonds(outcome.score, rates, has_won_before=has_won)
