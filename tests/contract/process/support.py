@@ -54,8 +54,8 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
 
 
 def aiba(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run `aiba` to its end, as an operator at a command line does."""
-    return subprocess.run(  # noqa: S603 - this project's own command
+    """Run `aiba` to its end, as an operator does; it never prints a secret it was given."""
+    run = subprocess.run(  # noqa: S603 - this project's own command
         [*AIBA, *arguments],
         env=dict(environ),
         capture_output=True,
@@ -63,6 +63,9 @@ def aiba(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedPro
         timeout=PATIENCE_S,
         check=False,
     )
+    for name in ("TELEGRAM_BOT_TOKEN", "SESSION_SECRET", "BATTLE_SEED_SECRET"):
+        assert name not in environ or environ[name] not in run.stdout + run.stderr
+    return run
 
 
 def answer_of(run: subprocess.CompletedProcess[str]) -> Json:

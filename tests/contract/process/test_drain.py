@@ -61,13 +61,13 @@ async def refused(port: int) -> None:
 
 @pytest.mark.parametrize(
     "signals",
-    [(SIGTERM,), (SIGINT,), (SIGINT, SIGINT), (SIGTERM, SIGINT)],
+    [(SIGTERM,), (SIGINT, SIGTERM, SIGINT)],
     ids=lambda signals: "+".join(number.name for number in signals),
 )
 def test_accepted_requests_are_answered_and_new_connections_refused(
     serve: Callable[..., Server], signals: Sequence[signal.Signals]
 ) -> None:
-    """A second signal changes nothing: it is the drain that counts, then exit code 0."""
+    """Further signals change nothing: it is the drain that counts, then exit code 0."""
     server = serve()
     player = prepared(server)
 
