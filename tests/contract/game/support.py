@@ -81,6 +81,7 @@ class Game(Playground):
         super().__init__(open_store)
         self._environ = {**ENVIRON, **(environ or {})}
         self._database = database
+        self._watch: sqlite3.Connection | None = None
         self._serve()
         self._ids = count(1001)
         self._sessions: dict[str, tuple[str, int]] = {}
@@ -88,6 +89,8 @@ class Game(Playground):
 
     def close(self) -> None:
         """Close the client, the store and the loop."""
+        if self._watch is not None:
+            self._watch.close()
         self.run(self._http.aclose())
         super().close()
 
@@ -235,6 +238,14 @@ class Game(Playground):
                 name: connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]  # noqa: S608
                 for (name,) in names.fetchall()
             }
+
+    def commits(self) -> int:
+        """Return a number that changes with every commit that changed anything."""
+        if self._watch is None:
+            assert self._database is not None, "only SQLite counts them"
+            self._watch = sqlite3.connect(self._database)
+        number: int = self._watch.execute("PRAGMA data_version").fetchone()[0]
+        return number
 
     def sound(self) -> AuditReport:
         """Audit the ledger and return the report, which has no fault."""
