@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sqlite3
+import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -159,11 +160,9 @@ class Game(Playground):
         """Return a player id that nobody has used."""
         return str(next(self._ids))
 
-    def launch(self, player_id: str, **fields: str) -> str:
+    def launch(self, player_id: str) -> str:
         """Return genuine launch data of this moment."""
-        user = json.dumps({"id": int(player_id), "first_name": "Ann", "username": "ann"})
-        known = {"auth_date": str(self.clock.now() // 1000), "user": user, "query_id": "AAH"}
-        return sign({**known, **fields}, BOT_TOKEN)
+        return launch_at(self.clock.now(), player_id)
 
     def as_player(self, player_id: str) -> dict[str, str]:
         """Return the headers of a player with a session that lives."""
@@ -252,6 +251,13 @@ class Game(Playground):
         report = self.audit()
         assert report.faults == ()
         return report
+
+
+def launch_at(now_ms: int | None, player_id: str = "42") -> str:
+    """Return genuine launch data of an instant, None for this one."""
+    user = json.dumps({"id": int(player_id), "first_name": "Ann", "username": "ann"})
+    at_s = int(time.time()) if now_ms is None else now_ms // 1000
+    return sign({"auth_date": str(at_s), "user": user, "query_id": "AAH"}, BOT_TOKEN)
 
 
 def data_of(response: httpx.Response, status: int = 200) -> Any:  # noqa: ANN401 - decoded JSON
