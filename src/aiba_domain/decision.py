@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.brokers.model import Broker
+from aiba_domain.claims.claim import Claim
 from aiba_domain.economy.ledger import Posting
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import DomainError, InvariantViolation
@@ -19,7 +20,9 @@ from aiba_domain.players.model import Player, Profile, Session
 
 R_co = TypeVar("R_co", covariant=True)
 
-Record = Player | Session | Broker | Battle | Guild | GameMode | Flag | SeedEpoch | EconomyPolicy
+Record = (
+    Player | Session | Broker | Battle | Guild | GameMode | Flag | SeedEpoch | EconomyPolicy | Claim
+)
 """Everything a store keeps beside the ledger; each kind has one key."""
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from aiba_domain.claims.claim import ClaimState
 from aiba_domain.economy.emission import EmissionResult
 from aiba_domain.moderation.model import Subject
 from aiba_domain.money import Currency
@@ -49,4 +50,20 @@ class AutoBanned:
     subject_id: str
 
 
-Event = BattleFought | EmissionJudged | MoneySpent | AutoBanned
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimMoved:
+    """A withdrawal was reserved, signed, confirmed or refunded."""
+
+    claim_id: str
+    state: ClaimState
+    amount: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRefused:
+    """A withdrawal was asked for and not reserved, for this reason."""
+
+    code: str
+
+
+Event = BattleFought | EmissionJudged | MoneySpent | AutoBanned | ClaimMoved | ClaimRefused

@@ -11,6 +11,7 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
 from aiba_domain.brokers.model import Broker
+from aiba_domain.claims.claim import Claim
 from aiba_domain.decision import Accepted, Record, Refused
 from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.ledger import Posting
@@ -112,6 +113,38 @@ class Reader(Protocol):
         """
         ...
 
+    async def wallet_owner(self, address: str) -> str | None:
+        """Return the player who has a wallet bound; an address is raw and canonical."""
+        ...
+
+    async def claim(self, claim_id: str) -> Claim | None:
+        """Return a claim."""
+        ...
+
+    async def open_claim(self, vault: str, recipient: str) -> Claim | None:
+        """Return the claim of a recipient whose money is in flight; there is one at the most."""
+        ...
+
+    async def open_claims(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Claim]:
+        """Return up to `limit` claims whose money is in flight, oldest first.
+
+        `after` is the (created_at, id) of the last one already seen.
+        """
+        ...
+
+    async def claims_of(
+        self, player_id: str, *, before: tuple[int, str] | None, limit: int
+    ) -> Sequence[Claim]:
+        """Return up to `limit` claims of a player, newest first, older than `before`."""
+        ...
+
+    async def claimed(self, day: str, player_id: str | None) -> int:
+        """Return the AIBA of the claims reserved on a UTC day and not refunded.
+
+        Of one player, or of all with None.
+        """
+        ...
+
     async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
         """Return the flags of a player or a broker, oldest first."""
         ...
@@ -164,8 +197,9 @@ class UnitOfWork(Reader, Protocol):
         """Apply postings to balances and history, keep and drop records, remember the answer.
 
         Raises InvariantViolation if a guarded account would go below 0, for a second answer under
-        one key, and for a second battle, flag, session or policy under one id. A write that raises
-        undoes the whole unit, also if `work` goes on.
+        one key, for a second battle, flag, session or policy under one id, for a second player with
+        one wallet, and for a second claim in flight to one recipient. A write that raises undoes
+        the whole unit, also if `work` goes on.
         """
         ...
 

@@ -3,14 +3,25 @@
 from functools import singledispatchmethod
 
 from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS
+from aiba_domain.claims.claim import ClaimState
+from aiba_domain.claims.commands import INSUFFICIENT
 from aiba_domain.economy.commands import COMBO_ARENA, DAILY_ARENA, GLOBAL_LEAGUE
-from aiba_domain.events import AutoBanned, BattleFought, EmissionJudged, Event, MoneySpent
+from aiba_domain.events import (
+    AutoBanned,
+    BattleFought,
+    ClaimMoved,
+    ClaimRefused,
+    EmissionJudged,
+    Event,
+    MoneySpent,
+)
 from aiba_domain.moderation.model import Subject
 from aiba_entry.observability import OTHER, Metrics
 
 SYSTEM_ARENAS = ("training", "repairs", "upgrades", "combine", DAILY_ARENA, COMBO_ARENA)
 SINK_REASONS = ("train", "repair", "upgrade", "combine", "entry")
 _BATTLE = "battle.run"
+_RESERVE = "claim.reserve"
 
 
 def make_metrics(mode_keys: tuple[str, ...]) -> Metrics:
@@ -38,6 +49,8 @@ class MetricsObserver:
         """Count a battle that ended in an unexpected error."""
         if command == _BATTLE:
             self._metrics.battle(OTHER, OTHER, OTHER, "error")
+        elif command == _RESERVE:
+            self._metrics.withdrawal("error")
 
     def replayed(self, command: str) -> None:
         """A repeated answer took no effect, so none of the series counts it."""
@@ -60,6 +73,16 @@ class MetricsObserver:
     @_count.register
     def _(self, event: MoneySpent) -> None:
         self._metrics.sink(event.currency, event.reason, event.arena, event.league, event.amount)
+
+    @_count.register
+    def _(self, event: ClaimMoved) -> None:
+        if event.state is ClaimState.RESERVED:
+            self._metrics.withdrawal("ok")
+
+    @_count.register
+    def _(self, event: ClaimRefused) -> None:
+        if event.code == INSUFFICIENT:
+            self._metrics.withdrawal("insufficient")
 
     @_count.register
     def _(self, event: AutoBanned) -> None:

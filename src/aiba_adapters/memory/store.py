@@ -9,6 +9,7 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
 from aiba_domain.brokers.model import Broker
+from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
 from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.ledger import Posting, emission_prefix, post
@@ -16,6 +17,7 @@ from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
+from aiba_domain.instants import day_key
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.players.model import Player, Session
@@ -35,6 +37,7 @@ _KEYS: Mapping[type, str] = {
     Flag: "id",
     SeedEpoch: "number",
     EconomyPolicy: "version",
+    Claim: "id",
 }
 _UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy})
 """Records that are made once: a second one with the same key is a fault."""
@@ -42,7 +45,10 @@ _UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy})
 
 @dataclass(slots=True)
 class _State:
-    """All that the store holds; records by type and key."""
+    """All that the store holds: records by type and key, and who is found by what.
+
+    `wallets` maps addresses to players, `flights` vault and recipient to the claim in flight.
+    """
 
     records: dict[type, dict[object, Record]] = field(
         default_factory=lambda: {kind: {} for kind in _KEYS}
@@ -50,6 +56,8 @@ class _State:
     balances: dict[tuple[str, Currency], int] = field(default_factory=dict)
     entries: list[Entry] = field(default_factory=list)
     answers: dict[Scope, Remembered] = field(default_factory=dict)
+    wallets: dict[str, str] = field(default_factory=dict)
+    flights: dict[tuple[str, str], str] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -158,6 +166,46 @@ class _MemoryUnitOfWork:
             if other.active and other.id != guild.id
         ]
 
+    async def wallet_owner(self, address: str) -> str | None:
+        return self._state.wallets.get(address)
+
+    async def claim(self, claim_id: str) -> Claim | None:
+        return self._get(Claim, claim_id)
+
+    async def open_claim(self, vault: str, recipient: str) -> Claim | None:
+        flying = self._state.flights.get((vault, recipient))
+        return None if flying is None else self._get(Claim, flying)
+
+    async def open_claims(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Claim]:
+        flying = [
+            claim
+            for claim in self._all(Claim)
+            if claim.is_open and (after is None or (claim.created_at, claim.id) > after)
+        ]
+        flying.sort(key=lambda claim: (claim.created_at, claim.id))
+        return flying[:limit]
+
+    async def claims_of(
+        self, player_id: str, *, before: tuple[int, str] | None, limit: int
+    ) -> Sequence[Claim]:
+        mine = [
+            claim
+            for claim in self._all(Claim)
+            if claim.player_id == player_id
+            and (before is None or (claim.created_at, claim.id) < before)
+        ]
+        mine.sort(key=lambda claim: (claim.created_at, claim.id), reverse=True)
+        return mine[:limit]
+
+    async def claimed(self, day: str, player_id: str | None) -> int:
+        return sum(
+            claim.terms.amount
+            for claim in self._all(Claim)
+            if claim.state is not ClaimState.REFUNDED
+            and day_key(claim.created_at) == day
+            and player_id in (None, claim.player_id)
+        )
+
     async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
         flags = [
             flag
@@ -236,6 +284,10 @@ class _MemoryUnitOfWork:
             key = getattr(record, _KEYS[kind])
             if kind in _UNCHANGING and key in state.records[kind]:
                 raise InvariantViolation(f"a second {kind.__name__} {key}")
+            if isinstance(record, Player):
+                self._bind_wallet(record)
+            elif isinstance(record, Claim):
+                self._track_flight(record)
             self._put(state.records[kind], key, record)
         for record in removed:
             kind = type(record)
@@ -244,6 +296,31 @@ class _MemoryUnitOfWork:
             if remember.scope in state.answers:
                 raise InvariantViolation(f"a second answer to {remember.scope}")
             self._put(state.answers, remember.scope, remember)
+
+    def _bind_wallet(self, player: Player) -> None:
+        """Keep whose wallet is whose; one wallet has one player."""
+        owners = self._state.wallets
+        before = self._get(Player, player.id)
+        if before is not None and before.wallet == player.wallet:
+            return
+        if before is not None and before.wallet:
+            self._drop(owners, before.wallet)
+        if player.wallet:
+            if player.wallet in owners:
+                raise InvariantViolation(f"a second player with the wallet {player.wallet}")
+            self._put(owners, player.wallet, player.id)
+
+    def _track_flight(self, claim: Claim) -> None:
+        """Keep which claim is in flight to whom; there is one at a time."""
+        flights = self._state.flights
+        target = (claim.terms.vault, claim.terms.recipient)
+        flying = flights.get(target)
+        if claim.is_open:
+            if flying not in (None, claim.id):
+                raise InvariantViolation(f"a second claim in flight to {claim.terms.recipient}")
+            self._put(flights, target, claim.id)
+        elif flying == claim.id:
+            self._drop(flights, target)
 
     def _get(self, kind: type[T], key: object) -> T | None:
         return cast("T | None", self._state.records[kind].get(key))
@@ -259,7 +336,7 @@ class _MemoryUnitOfWork:
             self._undo.append(lambda: table.pop(key))
         table[key] = value
 
-    def _drop(self, table: dict[object, Record], key: object) -> None:
+    def _drop(self, table: dict[K, V], key: K) -> None:
         if key in table:
             before = table.pop(key)
             self._undo.append(lambda: table.__setitem__(key, before))

@@ -60,7 +60,22 @@ CREATE TRIGGER answers_remain BEFORE DELETE ON answers
 BEGIN SELECT RAISE(ABORT, 'answers are kept for ever'); END;
 """
 
-STEPS: Final = (_FIRST,)
+_CLAIMS: Final = """
+ALTER TABLE players ADD COLUMN wallet TEXT;
+CREATE UNIQUE INDEX players_by_wallet ON players (wallet) WHERE wallet IS NOT NULL;
+CREATE TABLE claims (
+    id TEXT PRIMARY KEY, player_id TEXT NOT NULL, vault TEXT NOT NULL, recipient TEXT NOT NULL,
+    seqno TEXT NOT NULL, amount INTEGER NOT NULL CHECK (amount > 0), created_at INTEGER NOT NULL,
+    day TEXT NOT NULL, open INTEGER NOT NULL, counts INTEGER NOT NULL, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX claims_open ON claims (vault, recipient) WHERE open;
+CREATE UNIQUE INDEX claims_by_seqno ON claims (vault, recipient, seqno) WHERE counts;
+CREATE INDEX claims_in_flight ON claims (created_at, id) WHERE open;
+CREATE INDEX claims_by_player ON claims (player_id, created_at, id);
+CREATE INDEX claims_by_day ON claims (day, player_id) WHERE counts;
+"""
+
+STEPS: Final = (_FIRST, _CLAIMS)
 """The steps in order; step n leads to schema version n."""
 
 

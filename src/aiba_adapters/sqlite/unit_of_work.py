@@ -15,6 +15,7 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
 from aiba_domain.brokers.model import Broker
+from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
 from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.ledger import Posting, check_balance, emission_prefix, net_effects
@@ -22,6 +23,7 @@ from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
+from aiba_domain.instants import day_key
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.players.model import Player, Session
@@ -105,6 +107,51 @@ class SqliteUnitOfWork:
                 (guild.pooled, guild.id),
             ).fetchall()
         return [GuildStrength(guild_id=guild_id, pooled=pooled) for guild_id, pooled in set(rows)]
+
+    async def wallet_owner(self, address: str) -> str | None:
+        query = "SELECT id FROM players WHERE wallet = ?"
+        row = self._execute(query, (address,)).fetchone()
+        return row[0] if row else None
+
+    async def claim(self, claim_id: str) -> Claim | None:
+        return self._one(Claim, "SELECT body FROM claims WHERE id = ?", claim_id)
+
+    async def open_claim(self, vault: str, recipient: str) -> Claim | None:
+        query = "SELECT body FROM claims WHERE open AND vault = ? AND recipient = ?"
+        return self._one(Claim, query, vault, recipient)
+
+    async def open_claims(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Claim]:
+        at, last_id = after or (-1, "")
+        return self._all(
+            Claim,
+            "SELECT body FROM claims WHERE open AND (created_at, id) > (?, ?)"
+            " ORDER BY created_at, id LIMIT ?",
+            at,
+            last_id,
+            limit,
+        )
+
+    async def claims_of(
+        self, player_id: str, *, before: tuple[int, str] | None, limit: int
+    ) -> Sequence[Claim]:
+        at, last_id = before or (2**63 - 1, _AFTER_ALL)
+        return self._all(
+            Claim,
+            "SELECT body FROM claims WHERE player_id = ? AND (created_at, id) < (?, ?)"
+            " ORDER BY created_at DESC, id DESC LIMIT ?",
+            player_id,
+            at,
+            last_id,
+            limit,
+        )
+
+    async def claimed(self, day: str, player_id: str | None) -> int:
+        query = "SELECT COALESCE(SUM(amount), 0) FROM claims WHERE counts AND day = ?"
+        values: tuple[str, ...] = (day,)
+        if player_id is not None:
+            query += " AND player_id = ?"
+            values = (day, player_id)
+        return int(self._execute(query, values).fetchone()[0])
 
     async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
         return self._all(
@@ -280,11 +327,19 @@ class SqliteUnitOfWork:
         return [decode(kind, body) for (body,) in self._execute(query, values)]
 
 
+def _ordered(seqno: int) -> str:
+    """Write an unsigned 64-bit number as text that sorts alike; SQLite's integers are signed."""
+    return f"{seqno:020d}"
+
+
 # Records that never change are inserted, so that a second one with the same key is a fault.
 _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] = {
     Player: (
-        "INSERT OR REPLACE INTO players VALUES (?, ?)",
-        lambda player: (player.id, encode(player)),
+        (
+            "INSERT INTO players VALUES (?, ?, ?) ON CONFLICT (id)"
+            " DO UPDATE SET body = excluded.body, wallet = excluded.wallet"
+        ),
+        lambda player: (player.id, encode(player), player.wallet or None),
     ),
     Session: (
         "INSERT INTO sessions VALUES (?, ?)",
@@ -317,5 +372,24 @@ _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] 
     EconomyPolicy: (
         "INSERT INTO policies VALUES (?, ?)",
         lambda policy: (policy.version, encode(policy)),
+    ),
+    Claim: (
+        (
+            "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
+            " DO UPDATE SET open = excluded.open, counts = excluded.counts, body = excluded.body"
+        ),
+        lambda claim: (
+            claim.id,
+            claim.player_id,
+            claim.terms.vault,
+            claim.terms.recipient,
+            _ordered(claim.terms.seqno),
+            claim.terms.amount,
+            claim.created_at,
+            day_key(claim.created_at),
+            claim.is_open,
+            claim.state is not ClaimState.REFUNDED,
+            encode(claim),
+        ),
     ),
 }

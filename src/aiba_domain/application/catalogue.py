@@ -7,6 +7,7 @@ from aiba_domain.application.handler import Handler
 from aiba_domain.battle import commands as battle
 from aiba_domain.battle import mode_commands as modes
 from aiba_domain.brokers import commands as brokers
+from aiba_domain.claims import commands as claims
 from aiba_domain.decision import Command
 from aiba_domain.economy import commands as economy
 from aiba_domain.fairness import commands as fairness
@@ -19,6 +20,7 @@ _AREAS: tuple[tuple[Handler[Any, Any, Any], ...], ...] = (
     battle.HANDLERS,
     modes.HANDLERS,
     economy.HANDLERS,
+    claims.HANDLERS,
     moderation.HANDLERS,
     fairness.HANDLERS,
 )

@@ -1,6 +1,6 @@
 """What the pipeline must know of a command: how to load for it and how to decide it."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from hashlib import sha256
 from typing import Any, Generic, TypeVar, cast
@@ -11,6 +11,9 @@ from aiba_domain.ports import Reader
 C = TypeVar("C", bound=Command[object])
 S = TypeVar("S")
 R = TypeVar("R")
+
+OBSERVED: Mapping[str, bool] = {"observed": True}
+"""Marks a command's field that the service looked up itself: no part of what was asked for."""
 
 PLAYERS = frozenset({Role.PLAYER})
 OPERATORS = frozenset({Role.OPERATOR, Role.SYSTEM})
@@ -46,12 +49,14 @@ async def nothing(_command: object, _context: Context, _reader: Reader) -> None:
 
 
 def fingerprint(command: Command[object]) -> str:
-    """Return a digest of a command's fields, equal exactly for equal requests.
+    """Return a digest of what a command asks for, equal exactly for equal requests.
 
     Fields at their default are left out, so that a field added later changes no old fingerprint.
     """
     parts = [type(command).__name__]
     for item in fields(cast("Any", command)):
+        if item.metadata.get("observed"):
+            continue
         value = getattr(command, item.name)
         if item.default is MISSING or value != item.default:
             parts.append(f"{item.name}={value!r}")

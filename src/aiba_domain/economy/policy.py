@@ -58,6 +58,11 @@ class EconomyPolicy:
     mint_aiba_cost: int = 100
     token_split: TokenSplit = field(default_factory=TokenSplit)
 
+    claims_paused: bool = False
+    claim_max_aiba: int = MAX_AMOUNT
+    claim_player_day_max_aiba: int = MAX_AMOUNT
+    claim_day_max_aiba: int = MAX_AMOUNT
+
     battle_max_energy: int = 100
     battle_energy_regen_seconds_per_energy: int = 60
     battle_anomaly_score_max: int = 220
@@ -142,6 +147,9 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "upgrade_aiba_cost": _AMOUNT,
         "combine_neur_cost": _AMOUNT,
         "mint_aiba_cost": _AMOUNT,
+        "claim_max_aiba": _AMOUNT,
+        "claim_player_day_max_aiba": _AMOUNT,
+        "claim_day_max_aiba": _AMOUNT,
         "battle_max_energy": (1, 1_000),
         "battle_energy_regen_seconds_per_energy": (1, 86_400),
         "battle_anomaly_score_max": (1, 1_000_000),

@@ -1,8 +1,9 @@
 """Hypothesis strategies for the domain's values; all shrink towards few, small and plain ones."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
+from hashlib import sha256
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -128,13 +129,18 @@ def players() -> st.SearchStrategy[Player]:
         combo_spent_day=st.sampled_from(("", *_COMMON_DAYS)),
         combo_claimed_at=moments,
         premium_until=moments,
-        wallet=texts(),
+        wallet=st.sampled_from(("", "bound")),
         badges=st.lists(texts(), max_size=3).map(tuple),
         school_id=maybe(ids()),
         profile_boosted_until=moments,
         ban=maybe(bans()),
         anomaly_flags=st.integers(0, _SMALL),
-    )
+    ).map(lambda player: replace(player, wallet=player.wallet and wallet_of(player.id)))
+
+
+def wallet_of(player_id: str) -> str:
+    """Return a wallet of a player's own, as a raw address: no two players share one."""
+    return f"0:{sha256(player_id.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 def sessions() -> st.SearchStrategy[Session]:

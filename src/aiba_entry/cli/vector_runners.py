@@ -172,7 +172,10 @@ def init_data(given: Given) -> dict[str, object]:
 
 def reward(given: Given) -> dict[str, object]:
     """Work out what a score pays, and to whom."""
-    rates = RewardRates(**{_RATES[name]: exact(value) for name, value in given["cfg"].items()})
+    configured: dict[str, Any] = {
+        _RATES[name]: exact(value) for name, value in given["cfg"].items()
+    }
+    rates = RewardRates(**configured)
     points, guild = given["score"], given.get("guild")
     if guild and guild["has_opponent"]:
         points = with_guild_bonus(points, guild_bonus(guild["my_count"], guild["opp_count"]))

@@ -1,0 +1,1 @@
+"""Withdrawals of AIBA to the chain, as claims that an oracle signs and a vault pays."""

@@ -1,0 +1,299 @@
+"""The commands of withdrawals: bind a wallet, reserve a claim, record its signature, settle it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from aiba_domain.application.handler import OBSERVED, OPERATORS, Handler
+from aiba_domain.claims.claim import VALIDITY_S, ChainView, Claim, ClaimState, verdict
+from aiba_domain.claims.model import ClaimTerms
+from aiba_domain.decision import Accepted, Command, Context, Refused
+from aiba_domain.economy.ledger import CHAIN, CLAIMS, Posting, player_account
+from aiba_domain.events import ClaimMoved, ClaimRefused
+from aiba_domain.ids import derive_id
+from aiba_domain.instants import day_key
+from aiba_domain.money import Currency
+from aiba_domain.players.model import Player
+from aiba_domain.ports import Reader
+
+BY_REQUEST = "aiba_claim"
+BY_BATTLE = "battle_auto_claim"
+INSUFFICIENT = "insufficient AIBA"
+"""The refusal of a withdrawal of more than there is."""
+
+_REASON = "withdraw_to_chain"
+_ARENA, _LEAGUE = "vault", "global"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletReply:
+    """The wallet now bound to the player, as a raw address."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimReply:
+    """A claim as it stands."""
+
+    claim: Claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectWallet(Command[WalletReply]):
+    """Bind a wallet whose ownership was proven; `address` is raw and canonical."""
+
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveClaim(Command[ClaimReply]):
+    """Take AIBA out of the balance for a withdrawal; `amount` None is all there is.
+
+    `vault` and `jetton_master` are the configured contracts, `seen` what the chain says of the
+    bound wallet `recipient`. They are no part of what the player asked for.
+    """
+
+    amount: int | None = None
+    source_type: str = BY_REQUEST
+    vault: str = field(metadata=OBSERVED)
+    jetton_master: str = field(metadata=OBSERVED)
+    recipient: str = field(metadata=OBSERVED)
+    seen: ChainView = field(metadata=OBSERVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordSignature(Command[ClaimReply]):
+    """Keep the signature of a reserved claim."""
+
+    claim_id: str
+    signature: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettleClaim(Command[ClaimReply]):
+    """End a claim if what was seen of the chain ends it."""
+
+    claim_id: str
+    seen: ChainView
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Till:
+    """What a reservation loads: the balances, the open claim of the wallet, and the day's use."""
+
+    balances: Mapping[Currency, int]
+    open_claim: Claim | None
+    claimed_today: int
+    claimed_today_by_player: int
+
+
+async def load_owner(command: ConnectWallet, _context: Context, read: Reader) -> str | None:
+    """Load who has the wallet bound."""
+    return await read.wallet_owner(command.address)
+
+
+def decide_wallet(
+    state: str | None, command: ConnectWallet, context: Context
+) -> Accepted[WalletReply] | Refused:
+    """Bind the wallet unless another player has it. Claims to an earlier wallet go on."""
+    player = context.acting_player()
+    if state is not None and state != player.id:
+        return Refused(code="wallet already connected")
+    reply = WalletReply(address=command.address)
+    return Accepted(
+        reply=reply, changed=(replace(player.seen(None, context.now), wallet=command.address),)
+    )
+
+
+async def load_till(command: ReserveClaim, context: Context, read: Reader) -> Till:
+    """Load what a reservation needs."""
+    day = day_key(context.now)
+    player_id = context.principal.id
+    return Till(
+        balances=await read.balances(player_account(player_id)),
+        open_claim=await read.open_claim(command.vault, command.recipient),
+        claimed_today=await read.claimed(day, None),
+        claimed_today_by_player=await read.claimed(day, player_id),
+    )
+
+
+def decide_reserve(
+    state: Till, command: ReserveClaim, context: Context
+) -> Accepted[ClaimReply] | Refused:
+    """Reserve a claim with the next seqno: before anything is signed, the money is set aside."""
+    player = context.acting_player()
+    have = state.balances.get(Currency.AIBA, 0)
+    amount = have if command.amount is None else command.amount
+    refusal = (
+        _closed_to(player, command, context)
+        or _unavailable(amount, have, state, command)
+        or _over_limit(amount, state, context)
+    )
+    if refusal:
+        return refusal
+    claim = Claim(
+        id=derive_id("claim", player.id, command.source_type, context.key),
+        player_id=player.id,
+        request_id=context.key,
+        source_type=command.source_type,
+        state=ClaimState.RESERVED,
+        terms=ClaimTerms(
+            vault=command.vault,
+            jetton_master=command.jetton_master,
+            recipient=command.recipient,
+            amount=amount,
+            seqno=command.seen.seqno + 1,
+            valid_until_s=command.seen.time_s + VALIDITY_S,
+        ),
+        created_at=context.now,
+    )
+    posting = _posting(claim, debit=player_account(player.id), credit=CLAIMS, reason=_REASON)
+    return Accepted(
+        reply=ClaimReply(claim=claim),
+        postings=(posting,),
+        changed=(player.seen(None, context.now), claim),
+        events=(ClaimMoved(claim_id=claim.id, state=claim.state, amount=amount),),
+    )
+
+
+def _closed_to(player: Player, command: ReserveClaim, context: Context) -> Refused | None:
+    """Return why the player can't withdraw at all now."""
+    if not player.wallet or player.wallet != command.recipient:
+        return Refused(code="wallet_required")
+    return Refused(code="claims paused") if context.policy.claims_paused else None
+
+
+def _unavailable(amount: int, have: int, state: Till, command: ReserveClaim) -> Refused | None:
+    """Return why this amount can't be set aside now."""
+    if amount <= 0:
+        return Refused(code="amount must be > 0")
+    if state.open_claim is not None:
+        return _refused("pending_claim", _pending(state.open_claim, command.seen))
+    if have < amount:
+        return _refused(INSUFFICIENT, {"need": amount, "have": have})
+    return None
+
+
+def _over_limit(amount: int, state: Till, context: Context) -> Refused | None:
+    """Return which of the operator's limits the amount would pass."""
+    policy = context.policy
+    limits = (
+        ("claim", amount, policy.claim_max_aiba),
+        ("player day", state.claimed_today_by_player + amount, policy.claim_player_day_max_aiba),
+        ("day", state.claimed_today + amount, policy.claim_day_max_aiba),
+    )
+    for name, use, limit in limits:
+        if use > limit:
+            return _refused("claim limit", {"limit": name, "max": limit})
+    return None
+
+
+def _refused(code: str, details: Mapping[str, str | int]) -> Refused:
+    """Refuse a withdrawal and tell of it."""
+    return Refused(code=code, details=details, events=(ClaimRefused(code=code),))
+
+
+def _pending(claim: Claim, seen: ChainView) -> Mapping[str, str | int]:
+    """Return what tells a player which claim to finish first."""
+    return {
+        "claimId": claim.id,
+        "lastOnchainSeqno": str(seen.seqno),
+        "lastIssuedSeqno": str(claim.terms.seqno),
+        "validUntil": claim.terms.valid_until_s,
+    }
+
+
+async def load_claim(
+    command: RecordSignature | SettleClaim, _context: Context, read: Reader
+) -> Claim | None:
+    """Load a claim."""
+    return await read.claim(command.claim_id)
+
+
+def decide_signature(
+    state: Claim | None, command: RecordSignature, _context: Context
+) -> Accepted[ClaimReply] | Refused:
+    """Keep the signature; a claim that has one already or has ended stays as it is."""
+    if state is None:
+        return Refused(code="claim not found")
+    if state.state is not ClaimState.RESERVED:
+        return Accepted(reply=ClaimReply(claim=state))
+    claim = state.signed(command.signature, command.payload)
+    event = ClaimMoved(claim_id=claim.id, state=claim.state, amount=claim.terms.amount)
+    return Accepted(reply=ClaimReply(claim=claim), changed=(claim,), events=(event,))
+
+
+def decide_settlement(
+    state: Claim | None, command: SettleClaim, context: Context
+) -> Accepted[ClaimReply] | Refused:
+    """Confirm or refund the claim, once; the money goes to the chain or back to the player."""
+    if state is None:
+        return Refused(code="claim not found")
+    end = verdict(state, command.seen)
+    if end is None:
+        return Accepted(reply=ClaimReply(claim=state))
+    claim = state.settled(end, command.seen, context.now)
+    credit, reason = (
+        (CHAIN, "claim_confirmed")
+        if end is ClaimState.CONFIRMED
+        else (player_account(claim.player_id), "claim_refunded")
+    )
+    return Accepted(
+        reply=ClaimReply(claim=claim),
+        postings=(_posting(claim, debit=CLAIMS, credit=credit, reason=reason),),
+        changed=(claim,),
+        events=(ClaimMoved(claim_id=claim.id, state=end, amount=claim.terms.amount),),
+    )
+
+
+def _posting(claim: Claim, *, debit: str, credit: str, reason: str) -> Posting:
+    return Posting(
+        currency=Currency.AIBA,
+        amount=claim.terms.amount,
+        debit=debit,
+        credit=credit,
+        reason=reason,
+        arena=_ARENA,
+        league=_LEAGUE,
+        source_type=claim.source_type,
+        source_id=claim.request_id,
+    )
+
+
+HANDLERS = (
+    Handler(
+        name="wallet.connect",
+        command=ConnectWallet,
+        reply=WalletReply,
+        load=load_owner,
+        decide=decide_wallet,
+        keyed=False,
+    ),
+    Handler(
+        name="claim.reserve",
+        command=ReserveClaim,
+        reply=ClaimReply,
+        load=load_till,
+        decide=decide_reserve,
+    ),
+    Handler(
+        name="claim.sign",
+        command=RecordSignature,
+        reply=ClaimReply,
+        load=load_claim,
+        decide=decide_signature,
+        roles=OPERATORS,
+        keyed=False,
+    ),
+    Handler(
+        name="claim.settle",
+        command=SettleClaim,
+        reply=ClaimReply,
+        load=load_claim,
+        decide=decide_settlement,
+        roles=OPERATORS,
+        keyed=False,
+    ),
+)
+"""The handlers of this area's commands."""
