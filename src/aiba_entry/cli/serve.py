@@ -8,6 +8,7 @@ import sys
 import click
 import uvloop
 
+from aiba_domain.ports import Unavailable
 from aiba_entry.cli.session import settings_or_exit
 from aiba_entry.http.server import listen
 from aiba_entry.http.server import serve as serve_http
@@ -29,7 +30,7 @@ def serve() -> None:
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(run(settings, listener))
-    except StoreUnusable as error:
+    except (StoreUnusable, Unavailable) as error:
         raise click.ClickException(str(error)) from None
 
 
