@@ -1,0 +1,66 @@
+"""Every adapter has the shape of its port, proven by the type checker; nothing here need run.
+
+What the shapes mean is proven by the suites in `aiba_domain.testing.contracts`.
+"""
+
+from aiba_adapters.memory import MemoryStore
+from aiba_adapters.memory.store import _MemoryUnitOfWork
+from aiba_adapters.ratelimit import MemoryRateLimiter
+from aiba_adapters.sqlite import SqliteStore
+from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
+from aiba_adapters.system.clock import SystemClock
+from aiba_adapters.system.seeds import DerivedSeedSecrets
+from aiba_domain.ports import (
+    Clock,
+    Observer,
+    RateLimiter,
+    Reader,
+    SeedSecrets,
+    Store,
+    UnitOfWork,
+)
+from aiba_domain.testing.doubles import FixedSeeds, SettableClock, Tally
+from aiba_domain.testing.faults import FaultyStore
+from aiba_entry.metering import MetricsObserver
+
+
+def stores(memory: MemoryStore, sqlite: SqliteStore, faulty: FaultyStore) -> tuple[Store, ...]:
+    """Every store is a Store."""
+    return memory, sqlite, faulty
+
+
+def units(memory: _MemoryUnitOfWork, sqlite: SqliteUnitOfWork) -> tuple[UnitOfWork, ...]:
+    """What a store hands out is a UnitOfWork."""
+    return memory, sqlite
+
+
+def readers(unit: UnitOfWork) -> Reader:
+    """A unit of work reads as well."""
+    return unit
+
+
+def clocks(system: SystemClock, settable: SettableClock) -> tuple[Clock, ...]:
+    """Every clock is a Clock."""
+    return system, settable
+
+
+def secrets(derived: DerivedSeedSecrets, fixed: FixedSeeds) -> tuple[SeedSecrets, ...]:
+    """Whatever seeds are drawn with is a SeedSecrets."""
+    return derived, fixed
+
+
+def observers(metrics: MetricsObserver, tally: Tally) -> tuple[Observer, ...]:
+    """Whoever counts is an Observer."""
+    return metrics, tally
+
+
+def limiters(memory: MemoryRateLimiter) -> RateLimiter:
+    """What counts hits is a RateLimiter."""
+    return memory
+
+
+def nothing_passes_by_accident(clock: SystemClock, memory: MemoryStore) -> None:
+    """A clock is no store: the checker looks, and each ignore below would be a fault if not."""
+    store: Store = clock  # type: ignore[assignment]
+    limiter: RateLimiter = memory  # type: ignore[assignment]
+    del store, limiter
