@@ -125,6 +125,10 @@ class Reader(Protocol):
         """Return the claim of a recipient whose money is in flight; there is one at the most."""
         ...
 
+    async def confirmed_seqno(self, vault: str, recipient: str) -> int:
+        """Return the highest seqno of a recipient's confirmed claims, 0 without any."""
+        ...
+
     async def open_claims(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Claim]:
         """Return up to `limit` claims whose money is in flight, oldest first.
 

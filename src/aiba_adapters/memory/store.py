@@ -176,6 +176,16 @@ class _MemoryUnitOfWork:
         flying = self._state.flights.get((vault, recipient))
         return None if flying is None else self._get(Claim, flying)
 
+    async def confirmed_seqno(self, vault: str, recipient: str) -> int:
+        target = (vault, recipient)
+        paid = (
+            claim.terms.seqno
+            for claim in self._all(Claim)
+            if claim.state is ClaimState.CONFIRMED
+            and (claim.terms.vault, claim.terms.recipient) == target
+        )
+        return max(paid, default=0)
+
     async def open_claims(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Claim]:
         flying = [
             claim

@@ -120,6 +120,14 @@ class SqliteUnitOfWork:
         query = "SELECT body FROM claims WHERE open AND vault = ? AND recipient = ?"
         return self._one(Claim, query, vault, recipient)
 
+    async def confirmed_seqno(self, vault: str, recipient: str) -> int:
+        row = self._execute(
+            "SELECT MAX(seqno) FROM claims"
+            " WHERE counts AND NOT open AND vault = ? AND recipient = ?",
+            (vault, recipient),
+        ).fetchone()
+        return int(row[0] or 0)
+
     async def open_claims(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Claim]:
         at, last_id = after or (-1, "")
         return self._all(

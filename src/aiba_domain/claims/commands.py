@@ -8,6 +8,7 @@ from aiba_domain.claims.claim import VALIDITY_S, ChainView, Claim, ClaimState, v
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.decision import Accepted, Command, Context, Refused
 from aiba_domain.economy.ledger import CHAIN, CLAIMS, Posting, player_account
+from aiba_domain.errors import InvariantViolation
 from aiba_domain.events import ClaimMoved, ClaimRefused
 from aiba_domain.ids import derive_id
 from aiba_domain.instants import day_key
@@ -36,6 +37,26 @@ class ClaimReply:
     """A claim as it stands."""
 
     claim: Claim
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimKept:
+    """What is remembered of a reservation: which claim. How it stands is looked up."""
+
+    claim_id: str
+
+
+def keep_claim(reply: ClaimReply) -> ClaimKept:
+    """Return what is remembered of the reply."""
+    return ClaimKept(claim_id=reply.claim.id)
+
+
+async def recall_claim(kept: ClaimKept, read: Reader) -> ClaimReply:
+    """Return the claim as it stands now: a claim that has ended is never signed again."""
+    claim = await read.claim(kept.claim_id)
+    if claim is None:
+        raise InvariantViolation(f"claim {kept.claim_id} was answered and is gone")
+    return ClaimReply(claim=claim)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +101,11 @@ class SettleClaim(Command[ClaimReply]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Till:
-    """What a reservation loads: the balances, the open claim of the wallet, and the day's use."""
+    """What a reservation loads: the balances, the wallet's claims, and the day's use."""
 
     balances: Mapping[Currency, int]
     open_claim: Claim | None
+    confirmed_seqno: int
     claimed_today: int
     claimed_today_by_player: int
 
@@ -113,6 +135,7 @@ async def load_till(command: ReserveClaim, context: Context, read: Reader) -> Ti
     return Till(
         balances=await read.balances(player_account(player_id)),
         open_claim=await read.open_claim(command.vault, command.recipient),
+        confirmed_seqno=await read.confirmed_seqno(command.vault, command.recipient),
         claimed_today=await read.claimed(day, None),
         claimed_today_by_player=await read.claimed(day, player_id),
     )
@@ -121,7 +144,10 @@ async def load_till(command: ReserveClaim, context: Context, read: Reader) -> Ti
 def decide_reserve(
     state: Till, command: ReserveClaim, context: Context
 ) -> Accepted[ClaimReply] | Refused:
-    """Reserve a claim with the next seqno: before anything is signed, the money is set aside."""
+    """Reserve a claim with the next seqno: before anything is signed, the money is set aside.
+
+    A view of the chain that is behind what was confirmed before doesn't bring a seqno back.
+    """
     player = context.acting_player()
     have = state.balances.get(Currency.AIBA, 0)
     amount = have if command.amount is None else command.amount
@@ -143,7 +169,7 @@ def decide_reserve(
             jetton_master=command.jetton_master,
             recipient=command.recipient,
             amount=amount,
-            seqno=command.seen.seqno + 1,
+            seqno=max(command.seen.seqno, state.confirmed_seqno) + 1,
             valid_until_s=command.seen.time_s + VALIDITY_S,
         ),
         created_at=context.now,
@@ -276,6 +302,9 @@ HANDLERS = (
         reply=ClaimReply,
         load=load_till,
         decide=decide_reserve,
+        kept=ClaimKept,
+        keep=keep_claim,
+        recall=recall_claim,
     ),
     Handler(
         name="claim.sign",

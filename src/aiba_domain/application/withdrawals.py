@@ -1,0 +1,134 @@
+"""Withdrawals from reservation to settlement: what talks to signer and chain between commands.
+
+Every step can be repeated. A crash between two of them leaves a claim that the next request under
+its key, or the settlement, takes up again.
+"""
+
+from dataclasses import dataclass
+
+from aiba_domain.application.pipeline import Answer, Pipeline
+from aiba_domain.application.upkeep import SERVICE
+from aiba_domain.claims.claim import Claim, ClaimState
+from aiba_domain.claims.commands import (
+    BY_BATTLE,
+    BY_REQUEST,
+    ClaimReply,
+    RecordSignature,
+    ReserveClaim,
+    SettleClaim,
+)
+from aiba_domain.claims.ports import ChainReader, Signer
+from aiba_domain.decision import Accepted, Principal
+from aiba_domain.errors import DomainError
+from aiba_domain.ports import Reader, Store
+
+_PAGE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contracts:
+    """The contracts that withdrawals go through, as raw addresses."""
+
+    vault: str
+    jetton_master: str
+
+
+class Withdrawals:
+    """Issues and settles claims."""
+
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        store: Store,
+        signer: Signer,
+        chain: ChainReader,
+        contracts: Contracts,
+    ) -> None:
+        """Wire the ports together."""
+        self._pipeline = pipeline
+        self._store = store
+        self._signer = signer
+        self._chain = chain
+        self._contracts = contracts
+
+    async def claim(
+        self, principal: Principal, amount: int | None, key: object, *, by: str = BY_REQUEST
+    ) -> Answer[ClaimReply]:
+        """Withdraw `amount` AIBA, or all there is, and return the signed claim.
+
+        The same key gives the same claim again, signature included, also where an earlier answer
+        was lost half-way. Raises DomainError as the pipeline does, Unavailable while the chain
+        can't be read, SignerUnavailable or SignerRefused.
+        """
+        recipient = await self._wallet(principal.id)
+        if recipient is None:
+            raise DomainError("wallet_required")
+        seen = await self._chain.view(self._contracts.vault, recipient)
+        command = ReserveClaim(
+            amount=amount,
+            source_type=by,
+            vault=self._contracts.vault,
+            jetton_master=self._contracts.jetton_master,
+            recipient=recipient,
+            seen=seen,
+        )
+        answer = await self._pipeline.execute(principal, command, key)
+        claim = await self._signed(answer.reply().claim)
+        return Answer(
+            outcome=Accepted(reply=ClaimReply(claim=claim)),
+            key=answer.key,
+            replayed=answer.replayed,
+        )
+
+    async def claim_battle(self, principal: Principal, amount: int, key: str) -> Claim | None:
+        """Withdraw a battle's reward under the battle's key; None where that can't be done now.
+
+        A refusal leaves the reward in the balance and never fails the battle.
+        """
+        try:
+            return (await self.claim(principal, amount, key, by=BY_BATTLE)).reply().claim
+        except DomainError:
+            return None
+
+    async def settle_all(self) -> int:
+        """Settle every claim in flight that the chain has decided; return how many ended.
+
+        Signs again what was reserved and never signed. Raises Unavailable as soon as the chain
+        can't be read: the next run goes on.
+        """
+        ended, after = 0, None
+        while claims := await self._page(after):
+            for claim in claims:
+                ended += await self._settle(claim)
+            after = (claims[-1].created_at, claims[-1].id)
+        return ended
+
+    async def _settle(self, claim: Claim) -> bool:
+        """Look at the chain, then settle the claim or leave it."""
+        seen = await self._chain.view(claim.terms.vault, claim.terms.recipient)
+        command = SettleClaim(claim_id=claim.id, seen=seen)
+        return not (await self._pipeline.execute(SERVICE, command)).reply().claim.is_open
+
+    async def _signed(self, claim: Claim) -> Claim:
+        """Return the claim with its signature, made now if it was only reserved."""
+        if claim.state is not ClaimState.RESERVED:
+            return claim
+        signed = await self._signer.sign(claim.terms)
+        command = RecordSignature(
+            claim_id=claim.id, signature=signed.signature, payload=signed.payload
+        )
+        return (await self._pipeline.execute(SERVICE, command)).reply().claim
+
+    async def _wallet(self, player_id: str) -> str | None:
+        async def look(read: Reader) -> str | None:
+            player = await read.player(player_id)
+            return (player.wallet or None) if player else None
+
+        return await self._store.read(look)
+
+    async def _page(self, after: tuple[int, str] | None) -> list[Claim]:
+        async def look(read: Reader) -> list[Claim]:
+            return [*await read.open_claims(after=after, limit=_PAGE)]
+
+        return await self._store.read(look)
