@@ -1,44 +1,67 @@
-"""The port of the oracle: what turns the terms of a claim into a signature the vault accepts."""
+"""The ports of withdrawals: who signs, and who looks at the chain."""
 
 from dataclasses import dataclass
 from typing import Protocol
 
+from aiba_domain.claims.claim import ChainView
 from aiba_domain.claims.model import ClaimTerms
-
-
-class SignerUnavailable(Exception):  # noqa: N818 - named for the state of the port
-    """The signer can't answer now; whether it signed is unknown, and asking again is safe."""
-
-
-class SignerRefused(Exception):  # noqa: N818 - a refusal, named for what was refused
-    """The signer will not sign these terms, now or later. The text says why and holds no secret."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedClaim:
-    """A claim that the vault pays: its terms and the oracle's word for them.
-
-    `signature` is the base64 of the 64 Ed25519 bytes over the payload cell's hash, `payload` the
-    base64 of that cell's BoC with CRC32C.
-    """
+    """What makes a claim payable: the signed cell's BoC and the signature, both base64."""
 
     terms: ClaimTerms
-    signature: str
     payload: str
+    signature: str
+
+
+class SignerUnavailable(Exception):  # noqa: N818 - named for the state of the port
+    """The signer can't answer now; the same terms may be sent again."""
+
+
+class SignerRefused(Exception):  # noqa: N818 - a refusal, as the domain names its own
+    """The signer will not sign these terms; `code` says why and holds no secret."""
+
+    def __init__(self, code: str) -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class Signer(Protocol):
-    """Signs claims with the oracle's key, wherever that lives."""
+    """Signs claims with the oracle's key."""
 
     async def sign(self, terms: ClaimTerms) -> SignedClaim:
-        """Return the terms with their signature.
+        """Sign a claim built from typed fields; the same terms always give the same answer.
 
-        The signer composes what it signs from the typed terms, and never signs bytes it is given.
-        The same terms always have the same signature, so a lost answer is had again by asking
-        again. The caller has set the money aside and stored the terms before: once this was
-        called, a valid signature may exist, whatever it returns or raises.
-
-        Raises SignerRefused for terms the signer is not meant for, such as another vault, and
-        SignerUnavailable if it can't be reached or can't answer in time.
+        Never signs other terms for a (vault, recipient, seqno) whose first ones may still be paid.
+        Raises SignerUnavailable or SignerRefused; then nothing that was signed has left.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inventory:
+    """What a vault holds: nanoTON for its gas, and jettons in their smallest units.
+
+    `jetton_wallet` is the raw address of the wallet that holds the jettons.
+    """
+
+    ton_nano: int
+    jetton_wallet: str
+    jettons: int
+
+
+class ChainReader(Protocol):
+    """Reads the chain. Every method raises Unavailable rather than answer from a stale state."""
+
+    async def view(self, vault: str, recipient: str) -> ChainView:
+        """Return the last seqno paid to a recipient, with a block time not later than its block.
+
+        So "this late and still below" is a fact, whichever server answered.
+        """
+        ...
+
+    async def inventory(self, vault: str) -> Inventory:
+        """Return what a vault holds."""
         ...
