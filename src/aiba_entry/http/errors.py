@@ -153,7 +153,8 @@ def _on_domain_error(request: _Request, error: DomainError) -> Reply:
     return refusal_reply(error.code, error.details, context_of(request).request_id)
 
 
-def _on_unavailable(request: _Request, _error: Unavailable) -> Reply:
+def _on_unavailable(request: _Request, error: Unavailable) -> Reply:
+    get_logger("aiba.http").warning("unavailable", reason=str(error), exc_info=error.__cause__)
     return error_reply(
         STATUS_OF_CODE["unavailable"],
         "unavailable",
