@@ -85,7 +85,7 @@ def _rules() -> list[Path]:
     The front door isn't a rule either: it leads to all of them.
     """
     outer = (DOMAIN / "application", DOMAIN / "testing")
-    doors = {DOMAIN / "ports.py", DOMAIN / "__init__.py"}
+    doors = {DOMAIN / "__init__.py", *DOMAIN.rglob("ports.py")}
     return [
         path
         for path in sorted({*_modules(DOMAIN)} - {*_commands()} - doors)
