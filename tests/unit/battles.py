@@ -156,22 +156,21 @@ def tampered(receipt: Receipt, path: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _another(value: object) -> object:
+    """Return a value of the same kind that differs."""
     match value:
         case bool():
             return not value
-        case int():
-            return value + 1
-        case float():
-            return value + 1.5
-        case "granted":
-            return "cap_exceeded"
-        case "outside_window" | "cap_exceeded" | "nothing":
-            return "granted"
-        case str() if value.replace(".", "").replace("/", "").isdigit():
-            return "7" + value
+        case int() | float():
+            return value + (1.5 if isinstance(value, float) else 1)
         case str():
-            return value[:-1] + ("0" if value.endswith("1") else "1") if value else "1"
-        case None:
-            return {}
+            return _another_text(value)
         case _:
-            return {"requiresGuild": True, "minBrokerLevel": 7}
+            return {} if value is None else {"requiresGuild": True, "minBrokerLevel": 7}
+
+
+def _another_text(value: str) -> str:
+    if value in ("granted", "outside_window", "cap_exceeded", "nothing"):
+        return "cap_exceeded" if value == "granted" else "granted"
+    if value.replace(".", "").replace("/", "").isdigit():
+        return "7" + value
+    return value[:-1] + ("0" if value.endswith("1") else "1") if value else "1"

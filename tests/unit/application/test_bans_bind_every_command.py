@@ -8,6 +8,8 @@ from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.battle.commands import RunBattle
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.model import Stat
+from aiba_domain.claims.claim import ChainView
+from aiba_domain.claims.commands import ConnectWallet, ReserveClaim
 from aiba_domain.decision import Accepted, Command, Refused, Role
 from aiba_domain.economy.commands import ClaimDaily, ClaimDailyCombo
 from aiba_domain.ids import derive_id
@@ -15,9 +17,12 @@ from aiba_domain.instants import MINUTE, iso
 from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
 from aiba_domain.players.commands import OpenSession, SetSchool
 from aiba_domain.testing.playground import OPERATOR, Playground
+from aiba_domain.testing.strategies import wallet_of
 from tests.support.arena import code, everything, set_up, spare, starter
 
 BROKER, OTHER = derive_id("starter", "1"), derive_id("spare", "1", "1")
+
+WALLET = wallet_of("1")
 
 EXAMPLES: dict[type[Command[Any]], Command[Any]] = {
     type(command): command
@@ -31,6 +36,14 @@ EXAMPLES: dict[type[Command[Any]], Command[Any]] = {
         RunBattle(broker_id=BROKER, mode_key="sure"),
         ClaimDaily(),
         ClaimDailyCombo(),
+        ConnectWallet(address=WALLET),
+        ReserveClaim(
+            amount=10,
+            vault=wallet_of("vault"),
+            jetton_master=wallet_of("master"),
+            recipient=WALLET,
+            seen=ChainView(seqno=4, time_s=1_700_000_000),
+        ),
         Combine(base_broker_id=BROKER, sacrifice_broker_id=OTHER),
     )
 }
@@ -44,6 +57,7 @@ def _ready(play: Playground) -> Playground:
     starter(play, "1")
     spare(play, "1")
     play.fund("1", NEUR=1_000, AIBA=1_000)
+    play.play("1", ConnectWallet(address=WALLET))
     return play
 
 
