@@ -19,6 +19,7 @@ from aiba_domain.battle.modes import GameMode, mode_id
 from aiba_domain.battle.receipt import verify
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.model import STARTER_ENERGY, Broker
+from aiba_domain.claims.commands import BY_REQUEST, ClaimReply
 from aiba_domain.decision import Accepted, Command, Principal, Refused, Role
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
 from aiba_domain.economy.policy import EconomyPolicy
@@ -55,11 +56,16 @@ _OWN: Final = {
     for number, player in enumerate(PLAYERS[:2])
 } | {PLAYERS[2]: (derive_id("starter", PLAYERS[2]),)}
 """The brokers of each player, once there is a starter."""
+_CLAIMS: Final = tuple(
+    derive_id("claim", player, BY_REQUEST, key) for player in PLAYERS for key in KEYS
+)
+"""The claims that players may have."""
 
 CAST: Final = Cast(
     player_ids=(*PLAYERS, "4"),
     broker_ids=(*(broker for own in _OWN.values() for broker in own), derive_id("nobody's")),
     mode_keys=MODES,
+    claim_ids=_CLAIMS,
 )
 COMMANDS: Final = commands(CAST)
 _BY_PLAYERS: Final = tuple(kind for kind in COMMANDS if Role.PLAYER in HANDLERS[kind].roles)
@@ -107,7 +113,9 @@ def _battles(draw: st.DrawFn) -> Call[Any]:
 def answer_of(outcome: Accepted[Any] | Refused) -> object:
     """Return what a caller sees of an outcome, and must see again."""
     if isinstance(outcome, Accepted):
-        return outcome.reply
+        reply = outcome.reply
+        # A claim is answered as it stands; what was asked for and granted stays the same.
+        return reply.claim.terms if isinstance(reply, ClaimReply) else reply
     return outcome.code, dict(outcome.details)
 
 

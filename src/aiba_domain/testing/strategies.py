@@ -18,6 +18,14 @@ from aiba_domain.battle.receipt import issue
 from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.model import Broker, Stat
+from aiba_domain.claims.claim import VALIDITY_S, ChainView
+from aiba_domain.claims.commands import (
+    ConnectWallet,
+    RecordSignature,
+    ReserveClaim,
+    SettleClaim,
+)
+from aiba_domain.claims.model import MAX_VALID_UNTIL
 from aiba_domain.decision import Accepted, Command, Record, Refused
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
 from aiba_domain.economy.ledger import Posting
@@ -40,6 +48,7 @@ SECRET: Final = "5ec4e7" * 8
 
 _SMALL: Final = 1_000
 _DAY: Final = 86_400_000
+_COMMON_TIME_S: Final = 1_767_225_600
 _COMMON_DAYS: Final = ("2026-01-01", "2026-01-02")
 
 
@@ -420,6 +429,7 @@ class Cast:
     player_ids: Sequence[str]
     broker_ids: Sequence[str]
     mode_keys: Sequence[str]
+    claim_ids: Sequence[str] = ("0" * 24,)
 
 
 def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
@@ -440,6 +450,24 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
         RunBattle: battle_commands(cast),
         ClaimDaily: st.just(ClaimDaily()),
         ClaimDailyCombo: st.just(ClaimDailyCombo()),
+        ConnectWallet: st.builds(ConnectWallet, address=player.map(wallet_of)),
+        ReserveClaim: st.builds(
+            ReserveClaim,
+            amount=maybe(st.integers(-1, 200)),
+            vault=st.just(wallet_of("vault")),
+            jetton_master=st.just(wallet_of("jetton master")),
+            recipient=player.map(wallet_of),
+            seen=chain_views(),
+        ),
+        RecordSignature: st.builds(
+            RecordSignature,
+            claim_id=st.sampled_from(cast.claim_ids),
+            signature=st.just("signature"),
+            payload=st.just("payload"),
+        ),
+        SettleClaim: st.builds(
+            SettleClaim, claim_id=st.sampled_from(cast.claim_ids), seen=chain_views()
+        ),
         SeedModes: st.just(SeedModes()),
         SaveMode: st.builds(SaveMode, mode=modes(key=st.sampled_from(cast.mode_keys))),
         ChangePolicy: st.builds(ChangePolicy, changes=policy_changes()),
@@ -453,6 +481,14 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
             RotateSeed, closes=st.just(-1), commitment=st.just(""), secret=st.none()
         ),
     }
+
+
+def chain_views() -> st.SearchStrategy[ChainView]:
+    """What may be seen of a recipient: few payments, around the common days or long after."""
+    times = st.integers(_COMMON_TIME_S, _COMMON_TIME_S + 2 * VALIDITY_S)
+    return st.builds(
+        ChainView, seqno=st.integers(0, 3), time_s=times | st.just(MAX_VALID_UNTIL - VALIDITY_S)
+    )
 
 
 def battle_commands(cast: Cast) -> st.SearchStrategy[RunBattle]:
