@@ -18,14 +18,16 @@ from aiba_domain.battle.receipt import issue
 from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.model import Broker, Stat
-from aiba_domain.claims.claim import VALIDITY_S, ChainView
+from aiba_domain.claims.claim import VALIDITY_S, ChainView, Claim, ClaimState
 from aiba_domain.claims.commands import (
+    BY_BATTLE,
+    BY_REQUEST,
     ConnectWallet,
     RecordSignature,
     ReserveClaim,
     SettleClaim,
 )
-from aiba_domain.claims.model import MAX_VALID_UNTIL
+from aiba_domain.claims.model import MAX_SEQNO, MAX_VALID_UNTIL, ClaimTerms
 from aiba_domain.decision import Accepted, Command, Record, Refused
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
 from aiba_domain.economy.ledger import Posting
@@ -150,6 +152,33 @@ def players() -> st.SearchStrategy[Player]:
 def wallet_of(player_id: str) -> str:
     """Return a wallet of a player's own, as a raw address: no two players share one."""
     return f"0:{sha256(player_id.encode('utf-8', 'surrogatepass')).hexdigest()}"
+
+
+@st.composite
+def claims(draw: st.DrawFn) -> Claim:
+    """Withdrawals in any state."""
+    state = draw(st.sampled_from(ClaimState))
+    ended = state in {ClaimState.CONFIRMED, ClaimState.REFUNDED}
+    return Claim(
+        id=draw(ids()),
+        player_id=draw(player_ids()),
+        request_id=draw(names()),
+        source_type=draw(st.sampled_from((BY_REQUEST, BY_BATTLE))),
+        state=state,
+        terms=ClaimTerms(
+            vault=wallet_of("vault"),
+            jetton_master=wallet_of("jetton master"),
+            recipient=wallet_of(draw(player_ids())),
+            amount=draw(amounts(1)),
+            seqno=draw(st.integers(1, 9) | st.integers(1, MAX_SEQNO)),
+            valid_until_s=draw(st.integers(1, MAX_VALID_UNTIL)),
+        ),
+        created_at=draw(instants()),
+        signature=None if state is ClaimState.RESERVED else draw(texts()),
+        payload=None if state is ClaimState.RESERVED else draw(texts()),
+        settled_at=draw(instants()) if ended else None,
+        seen=draw(chain_views()) if ended else None,
+    )
 
 
 def sessions() -> st.SearchStrategy[Session]:
@@ -384,6 +413,7 @@ RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
     Flag: flags(),
     SeedEpoch: epochs(),
     EconomyPolicy: policies(),
+    Claim: claims(),
 }
 """One strategy for each kind of record."""
 
@@ -530,6 +560,10 @@ def policy_changes() -> st.SearchStrategy[dict[str, object]]:
             "repair_neur_cost": costs,
             "upgrade_aiba_cost": costs,
             "combine_neur_cost": costs,
+            "claims_paused": st.booleans(),
+            "claim_max_aiba": costs,
+            "claim_player_day_max_aiba": costs,
+            "claim_day_max_aiba": costs,
             "battle_max_energy": st.sampled_from((0, 1, 20, 100)),
             "battle_energy_regen_seconds_per_energy": st.sampled_from((1, 60)),
         },
