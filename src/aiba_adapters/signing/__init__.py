@@ -1,0 +1,1 @@
+"""Signers of claims, behind the signer port. Needs the extra `ton`."""
