@@ -1,6 +1,7 @@
 """The golden files, and the command that runs them."""
 
 import json
+import sys
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -52,15 +53,41 @@ def test_a_wrong_answer_fails(stem: str) -> None:
     """A case whose expectation is spoilt doesn't pass, so passing means something."""
     runner = RUNNERS[stem]
     plain = [c for c in _cases(stem) if judge(stem, runner, c) == Verdict("passed")]
-    assert len(plain) > 200
+    assert len(plain) >= (21 if stem == "claims" else 201)
     for case in plain:
-        if stem != "init_data":
+        if stem == "claims":
+            spoilt = {**case, "extra": 1}
+        elif stem != "init_data":
             spoilt = {**case, "out": {**case["out"], "extra": 1}}
         elif case["secure_verdict"] is not None:
             spoilt = {**case, "secure_verdict": not case["secure_verdict"]}
         else:
             continue
         assert judge(stem, runner, spoilt).kind == "failed"
+
+
+def test_every_part_of_a_claim_counts() -> None:
+    """A claim whose cell, hash, signature, key or message is another one doesn't pass."""
+    case = _cases("claims")[0]
+    inputs = {"id", "vault", "jettonMaster", "to", "amount", "seqno", "validUntil", "seedHex"}
+    outputs = case.keys() - inputs
+    assert len(outputs) == 9
+    for name in outputs:
+        spoilt = {**case, name: _cases("claims")[-1][name]}
+        assert judge("claims", RUNNERS["claims"], spoilt).kind == "failed"
+
+
+def test_a_file_that_needs_a_missing_package_fails_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without the extra, claims are reported as not run, and every other file still runs."""
+    monkeypatch.setitem(sys.modules, "aiba_adapters.ton.claim_cell", None)
+    for name in ("claims.json", "prng.json"):
+        (tmp_path / name).symlink_to(FOLDER / name)
+    assert run(tmp_path) == 1
+    shown = capsys.readouterr()
+    assert "claims.json: needs an extra" in shown.err
+    assert "prng.json: passed 300" in shown.out
 
 
 def test_decided_cases_are_named_with_their_reason() -> None:

@@ -5,6 +5,7 @@ where the functions refuse the input. Absent inputs are filled in here, never co
 """
 
 import math
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from itertools import islice
@@ -220,10 +221,57 @@ def token_splits(given: Given) -> dict[str, object]:
     }
 
 
+def claims(given: Given) -> dict[str, object]:
+    """Write the cells of a claim and sign it.
+
+    Needs the extra `ton`, which no other file does: so what it holds is imported only here.
+    """
+    from nacl.signing import SigningKey  # noqa: PLC0415 - see above
+
+    from aiba_adapters.signing.local import sign_cell  # noqa: PLC0415 - see above
+    from aiba_adapters.ton.addresses import parse  # noqa: PLC0415 - see above
+    from aiba_adapters.ton.claim_cell import payload_cell, reward_claim  # noqa: PLC0415 - see above
+
+    key = SigningKey(bytes.fromhex(given["seedHex"]))
+    vault, master, recipient = (
+        parse(given[name], allow_testnet=True, field=name)
+        for name in ("vault", "jettonMaster", "to")
+    )
+    amount, seqno, valid_until_s = int(given["amount"]), int(given["seqno"]), given["validUntil"]
+    payload = payload_cell(
+        vault=vault,
+        jetton_master=master,
+        recipient=recipient,
+        amount=amount,
+        seqno=seqno,
+        valid_until_s=valid_until_s,
+    )
+    signature = sign_cell(payload, key)
+    body = reward_claim(
+        recipient=recipient,
+        amount=amount,
+        seqno=seqno,
+        valid_until_s=valid_until_s,
+        signature=signature,
+    )
+    return {
+        "payloadBits": payload.bits,
+        "payloadBocBase64": payload.boc_base64(),
+        "payloadBocNoCrcBase64": b64encode(payload.boc(crc=False)).decode(),
+        "payloadBocIdxBase64": b64encode(payload.boc(index=True)).decode(),
+        "payloadHashHex": payload.hash.hex(),
+        "signatureBase64": b64encode(signature).decode(),
+        "publicKeyHex": key.verify_key.encode().hex(),
+        "claimBodyBocBase64": body.boc_base64(),
+        "claimBodyHashHex": body.hash.hex(),
+    }
+
+
 RUNNERS: Final[Mapping[str, Runner]] = MappingProxyType(
     {
         "battle_score": battle_score,
         "battle_seed": battle_seed,
+        "claims": claims,
         "emission_window": emission_window,
         "energy": energy,
         "idempotency_key": idempotency_key,

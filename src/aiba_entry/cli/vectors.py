@@ -20,6 +20,9 @@ Found = Mapping[str, object]
 REFUSABLE: Final = frozenset({"coercion", "degenerate"})
 """The classes of bad input that a strict implementation may refuse."""
 
+_CLAIM_INPUTS: Final = frozenset(
+    ("id", "form", "vault", "jettonMaster", "to", "amount", "seqno", "validUntil", "seedHex")
+)
 _SPLIT_PARTS: Final = ("burn", "treasury", "rewards", "staking")
 
 
@@ -60,6 +63,9 @@ def _run_file(file: Path) -> int:
     try:
         cases = json.loads(file.read_text(encoding="utf-8"), parse_float=Decimal)["cases"]
         verdicts = {str(case["id"]): judge(file.stem, runner, case) for case in cases}
+    except ImportError as error:
+        click.echo(f"{file.name}: needs an extra of this package ({error})", err=True)
+        return 1
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         click.echo(f"{file.name}: not in the golden format ({error!r})", err=True)
         return 1
@@ -83,6 +89,7 @@ def _report(name: str, verdicts: Mapping[str, Verdict]) -> int:
 
 def judge(stem: str, runner: Runner, case: Case) -> Verdict:
     """Run one case and compare it with what the file, or a decision against it, asks for."""
+    case = _with_parts(stem, case)
     found: Found | None = None
     refusal = ""
     try:
@@ -99,6 +106,14 @@ def judge(stem: str, runner: Runner, case: Case) -> Verdict:
     if found is None and case.get("class") in REFUSABLE:
         return Verdict("refused")
     return Verdict("failed", f"expected {_wanted(stem, case)}, " + (refusal or f"found {found}"))
+
+
+def _with_parts(stem: str, case: Case) -> Case:
+    """Return a case with its `in` and `out`, which stand side by side in the file of claims."""
+    if stem != "claims" or "in" in case:
+        return case
+    out = {name: value for name, value in case.items() if name not in _CLAIM_INPUTS}
+    return {"id": case["id"], "in": case, "out": out}
 
 
 def _wanted(stem: str, case: Case) -> object:
