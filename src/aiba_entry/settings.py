@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiba_entry.dev_secrets import DevSecretsUnusable, dev_secrets
+from aiba_entry.ton_settings import TonSettings, load_ton
 
 T = TypeVar("T")
 Network = IPv4Network | IPv6Network
@@ -77,6 +78,7 @@ class Settings:
     log_level: str
     public_base_url: str | None
     dev_header_auth: bool
+    ton: TonSettings | None
 
     @property
     def is_prod(self) -> bool:
@@ -86,7 +88,8 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, for whoever must keep them out of a text."""
-        return (self.telegram_bot_token, self.session_secret, self.battle_seed_secret)
+        own = (self.telegram_bot_token, self.session_secret, self.battle_seed_secret)
+        return (*own, *self.ton.secrets) if self.ton else own
 
     def __repr__(self) -> str:
         hidden = {"telegram_bot_token", "session_secret", "battle_seed_secret"}
@@ -136,6 +139,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         log_level=env.read("LOG_LEVEL", _level) or "INFO",
         public_base_url=env.read("PUBLIC_BASE_URL", _base_url),
         dev_header_auth=_header_auth(env, app_env, host),
+        ton=load_ton(environ, env.fault, prod=strict, loopback=is_loopback(host)),
     )
     if env.problems:
         raise SettingsError(env.problems)

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from itertools import product
+from itertools import product, takewhile
 from pathlib import Path
 
 import click
@@ -68,15 +68,15 @@ def test_the_example_finds_a_forgery(battle: tuple[object, str]) -> None:
 
 
 def rows(text: str, title: str) -> list[list[str]]:
-    """Return the cells of the Markdown table whose first column has a title."""
+    """Return the cells of all Markdown tables whose first column has a title."""
     lines = text.splitlines()
-    start = next(n for n, line in enumerate(lines) if line.startswith(f"| {title} |")) + 2
-    table = []
-    for line in lines[start:]:
-        if not line.startswith("|"):
-            break
-        table.append([cell.strip().replace("\\|", "|") for cell in CELL.split(line)[1:-1]])
-    return table
+    heads = [n for n, line in enumerate(lines) if line.startswith(f"| {title} |")]
+    assert heads
+    return [
+        [cell.strip().replace("\\|", "|") for cell in CELL.split(line)[1:-1]]
+        for head in heads
+        for line in takewhile(lambda line: line.startswith("|"), lines[head + 2 :])
+    ]
 
 
 def spellings(command: str) -> Iterator[list[str]]:
