@@ -11,6 +11,7 @@ number, so it is composed by hand; the tests hold it equal to pytoniq-core's.
 """
 
 import hashlib
+import re
 from base64 import b64encode
 from dataclasses import dataclass
 from functools import lru_cache
@@ -18,7 +19,7 @@ from typing import Final
 
 import google_crc32c
 
-from aiba_adapters.ton.addresses import Address, AddressRefused, parse_canonical
+from aiba_adapters.ton.addresses import Address, AddressProblem, AddressRefused, parse_canonical
 from aiba_domain.claims.model import MAX_SEQNO, MAX_VALID_UNTIL, ClaimTerms
 from aiba_domain.errors import InvalidInput
 
@@ -34,6 +35,9 @@ _ADDRESS_BITS: Final = 267
 _STANDARD_ADDRESS: Final = 0b100  # addr_std without anycast
 _SEQNO_AND_VALID_BITS: Final = 96
 _VALID_BITS: Final = 32
+_IN_BASECHAIN: Final = _STANDARD_ADDRESS << 264
+_IN_MASTERCHAIN: Final = _IN_BASECHAIN | 0xFF << 256
+_CANONICAL: Final = re.compile(r"(?:0|-1):[0-9a-f]{64}")
 _HEADER: Final = b"\xb5\xee\x9c\x72"
 _HAS_INDEX: Final = 0x80
 _HAS_CRC: Final = 0x40
@@ -183,9 +187,12 @@ def _contracts(vault: str, jetton_master: str) -> int:
     return _written(vault) << _ADDRESS_BITS | _written(jetton_master)
 
 
-@lru_cache(maxsize=4096)
 def _written(text: str) -> int:
-    return _bits_of(parse_canonical(text))
+    """Return the bits of a canonical address, without making an `Address` of it on the way."""
+    if not _CANONICAL.fullmatch(text):
+        raise AddressRefused(AddressProblem.NOT_CANONICAL)
+    head = _IN_MASTERCHAIN if text[0] == "-" else _IN_BASECHAIN
+    return head | int(text[-64:], 16)
 
 
 def _bits_of(address: Address) -> int:
