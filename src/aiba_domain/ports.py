@@ -27,7 +27,15 @@ T = TypeVar("T")
 
 
 class Unavailable(Exception):  # noqa: N818 - named for the state of the port
-    """A port can't answer now; nothing happened, and the same call may be made again."""
+    """A port can't answer now; nothing happened, and the same call may be made again.
+
+    `retry_after_ms` says when that is worth while.
+    """
+
+    def __init__(self, reason: str = "", *, retry_after_ms: int = 1_000) -> None:
+        """Say why, for the log."""
+        super().__init__(reason)
+        self.retry_after_ms = retry_after_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,13 @@ from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.application.queries import Queries
 from aiba_domain.ports import Store
+from aiba_entry.http.routes.battles import BattleDesk
 from aiba_entry.http.routes.sessions import SessionDesk
 from aiba_entry.metering import MetricsObserver
 from aiba_entry.observability import Metrics
 from aiba_entry.settings import Settings
+from aiba_entry.vaults import Vaults
+from aiba_entry.wallets import make_wallet_desk
 
 
 class Container(containers.DeclarativeContainer):
@@ -42,4 +45,7 @@ class Container(containers.DeclarativeContainer):
     session_desk = providers.Singleton(
         SessionDesk, pipeline=pipeline, tokens=tokens, ttl_s=settings.provided.session_ttl_s
     )
+    vaults = providers.Singleton(Vaults)
+    battle_desk = providers.Singleton(BattleDesk, pipeline=pipeline, vaults=vaults)
+    wallet_desk = providers.Singleton(make_wallet_desk, settings=settings, pipeline=pipeline)
     limiter = providers.Singleton(MemoryRateLimiter)

@@ -103,6 +103,9 @@ def create_application(
         "pipeline": container.pipeline(),
         "queries": container.queries(),
         "desk": container.session_desk(),
+        "fights": container.battle_desk(),
+        "wallets": container.wallet_desk(),
+        "vaults": container.vaults(),
     }
     return create_app(
         settings,

@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.brokers.model import Broker
+from aiba_domain.claims.claim import Claim
 from aiba_domain.economy.commands import claimed_today
 from aiba_domain.economy.ledger import player_account
 from aiba_domain.economy.policy import EconomyPolicy
@@ -42,12 +44,22 @@ class DailyStatus:
     combo_already_claimed: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BattlePage:
-    """Some battles, newest first, and the place to go on from if there are more."""
+Item = TypeVar("Item", Battle, Claim)
 
-    battles: Sequence[Battle]
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page(Generic[Item]):
+    """Some records, newest first, and the place to go on from if there are more."""
+
+    items: Sequence[Item]
     next: tuple[int, str] | None
+
+
+def page_of(found: Sequence[Item], limit: int) -> Page[Item]:
+    """Make a page of up to `limit` records from one more than that, if there are so many."""
+    items = found[:limit]
+    last = items[-1] if len(found) > limit else None
+    return Page(items=items, next=(last.created_at, last.id) if last else None)
 
 
 class Queries:
@@ -101,16 +113,23 @@ class Queries:
 
     async def battles(
         self, player_id: str, *, before: tuple[int, str] | None, limit: int
-    ) -> BattlePage:
+    ) -> Page[Battle]:
         """Return up to `limit` battles of a player that are older than `before`."""
 
         async def look(read: Reader) -> Sequence[Battle]:
             return await read.battles_of(player_id, before=before, limit=limit + 1)
 
-        found = await self._store.read(look)
-        battles = found[:limit]
-        last = battles[-1] if len(found) > limit else None
-        return BattlePage(battles=battles, next=(last.created_at, last.id) if last else None)
+        return page_of(await self._store.read(look), limit)
+
+    async def claims(
+        self, player_id: str, *, before: tuple[int, str] | None, limit: int
+    ) -> Page[Claim]:
+        """Return up to `limit` claims of a player that are older than `before`."""
+
+        async def look(read: Reader) -> Sequence[Claim]:
+            return await read.claims_of(player_id, before=before, limit=limit + 1)
+
+        return page_of(await self._store.read(look), limit)
 
     async def epochs(self) -> Sequence[SeedEpoch]:
         """Return all seed epochs, oldest first."""

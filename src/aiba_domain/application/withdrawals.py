@@ -17,10 +17,10 @@ from aiba_domain.claims.commands import (
     ReserveClaim,
     SettleClaim,
 )
-from aiba_domain.claims.ports import ChainReader, Signer
+from aiba_domain.claims.ports import ChainReader, Signer, SignerRefused, SignerUnavailable
 from aiba_domain.decision import Accepted, Principal
 from aiba_domain.errors import DomainError
-from aiba_domain.ports import Reader, Store
+from aiba_domain.ports import Reader, Store, Unavailable
 
 _PAGE = 100
 
@@ -58,8 +58,9 @@ class Withdrawals:
         """Withdraw `amount` AIBA, or all there is, and return the signed claim.
 
         The same key gives the same claim again, signature included, also where an earlier answer
-        was lost half-way. Raises DomainError as the pipeline does, Unavailable while the chain
-        can't be read, SignerUnavailable or SignerRefused.
+        was lost half-way. Raises DomainError as the pipeline does and `claim not signed` with the
+        signer's reason, and Unavailable while chain or signer can't answer. A claim that was
+        reserved and isn't signed is taken up by the next request, or refunded once it has expired.
         """
         recipient = await self._wallet(principal.id)
         if recipient is None:
@@ -88,13 +89,13 @@ class Withdrawals:
         """
         try:
             return (await self.claim(principal, amount, key, by=BY_BATTLE)).reply().claim
-        except DomainError:
+        except (DomainError, Unavailable):
             return None
 
     async def settle_all(self) -> int:
         """Settle every claim in flight that the chain has decided; return how many ended.
 
-        Signs again what was reserved and never signed. Raises Unavailable as soon as the chain
+        Raises Unavailable as soon as the chain
         can't be read: the next run goes on.
         """
         ended, after = 0, None
@@ -114,7 +115,12 @@ class Withdrawals:
         """Return the claim with its signature, made now if it was only reserved."""
         if claim.state is not ClaimState.RESERVED:
             return claim
-        signed = await self._signer.sign(claim.terms)
+        try:
+            signed = await self._signer.sign(claim.terms)
+        except SignerUnavailable as error:
+            raise Unavailable(str(error)) from error
+        except SignerRefused as refused:
+            raise DomainError("claim not signed", reason=refused.code) from None
         command = RecordSignature(
             claim_id=claim.id, signature=signed.signature, payload=signed.payload
         )

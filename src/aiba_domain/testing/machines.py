@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from aiba_domain.application.catalogue import HANDLERS
+from aiba_domain.application.handler import fingerprint
 from aiba_domain.application.pipeline import Answer
 from aiba_domain.battle.commands import BattleReply, RunBattle
 from aiba_domain.battle.mode_commands import SaveMode
@@ -19,7 +20,8 @@ from aiba_domain.battle.modes import GameMode, mode_id
 from aiba_domain.battle.receipt import verify
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.model import STARTER_ENERGY, Broker
-from aiba_domain.claims.commands import BY_REQUEST, ClaimReply
+from aiba_domain.claims.claim import ClaimState
+from aiba_domain.claims.commands import BY_REQUEST, ClaimReply, ReserveClaim, SettleClaim
 from aiba_domain.decision import Accepted, Command, Principal, Refused, Role
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
 from aiba_domain.economy.policy import EconomyPolicy
@@ -119,6 +121,11 @@ def answer_of(outcome: Accepted[Any] | Refused) -> object:
     return outcome.code, dict(outcome.details)
 
 
+def _same(one: Command[Any], other: Command[Any]) -> bool:
+    """Tell whether two commands ask for the same, whatever the service observed for each."""
+    return fingerprint(one) == fingerprint(other)
+
+
 @dataclass(frozen=True, slots=True)
 class _First:
     """The first answer given under a key."""
@@ -143,6 +150,7 @@ class ArenaMachine(RuleBasedStateMachine):
         self.auditor = Auditor()
         self.firsts: dict[tuple[str, type[Command[Any]], object], _First] = {}
         self.claims: set[tuple[str, str, str]] = set()
+        self.refunded: set[str] = set()
         self.play.operate(ChangePolicy(changes=_TIGHT))
         for mode in _OWN_MODES:
             self.play.operate(SaveMode(mode=mode))
@@ -220,7 +228,7 @@ class ArenaMachine(RuleBasedStateMachine):
         """Somebody sends another request under a key that was used: refused, nothing changes."""
         first = data.draw(st.sampled_from(list(self.firsts.values())))
         other = data.draw(COMMANDS[type(first.call.command)])
-        if other == first.call.command:
+        if _same(other, first.call.command):
             return
         call = Call(principal=first.call.principal, command=other, key=first.call.key)
         error = self._error_of(call)
@@ -334,13 +342,13 @@ class ArenaMachine(RuleBasedStateMachine):
             assert result.code == "requestId already used", result
             assert first is not None or not alone, f"{call} has no first answer"
             if first is not None:
-                assert call.command != first.call.command
+                assert not _same(call.command, first.call.command)
             return
         if isinstance(result, BaseException):
             raise result
         seen = answer_of(result.outcome)
         if first is not None:
-            assert call.command == first.call.command
+            assert _same(call.command, first.call.command)
             assert result.replayed or not alone
             assert seen == first.answer
             return
@@ -370,6 +378,8 @@ class ArenaMachine(RuleBasedStateMachine):
         elif isinstance(call.command, GetStarter):
             assert ("starter", player, "") not in self.claims
             self.claims.add(("starter", player, ""))
+        elif isinstance(reply, ClaimReply):
+            self._book_claim(call.command, reply)
         elif isinstance(getattr(reply, "policy", None), EconomyPolicy):
             assert reply.policy.version == self.policy.version + 1
             self.policy = reply.policy
@@ -390,6 +400,17 @@ class ArenaMachine(RuleBasedStateMachine):
         if battle.diamonds:
             assert ("first win", account, "") not in self.claims
             self.claims.add(("first win", account, ""))
+
+    def _book_claim(self, command: Command[Any], reply: ClaimReply) -> None:
+        """Enter what a withdrawal took, or what its end without a payment gave back, once."""
+        claim = reply.claim
+        account = f"player:{claim.player_id}"
+        if isinstance(command, ReserveClaim):
+            self.auditor.expect(account, "AIBA", -claim.terms.amount)
+        elif isinstance(command, SettleClaim) and claim.state is ClaimState.REFUNDED:
+            if claim.id not in self.refunded:
+                self.auditor.expect(account, "AIBA", claim.terms.amount)
+            self.refunded.add(claim.id)
 
     def _prices(self) -> Mapping[type[Command[Any]], tuple[str, int]]:
         return {

@@ -71,6 +71,89 @@ class ClaimOut(_Out):
     signature_base64: str
 
 
+class ClaimRecordOut(_Out):
+    """A claim with its state: reserved, signed, confirmed or refunded."""
+
+    id: str = msgspec.field(name="_id")
+    request_id: str
+    source: str
+    state: str
+    claim: ClaimOut
+    created_at: str
+    settled_at: str | None
+
+
+class ClaimPageOut(_Out):
+    """Some claims, newest first; `next` goes into `before` of the next call."""
+
+    items: list[ClaimRecordOut]
+    next: str | None
+
+
+class ClaimedOut(_Out):
+    """A claim that can be sent to the vault; `request_id` is the idempotency key."""
+
+    ok: bool
+    claim: ClaimOut
+    request_id: str
+
+
+class ProofPayloadOut(_Out):
+    """A text for a wallet to sign, and when it ends."""
+
+    payload: str
+    expires_at: str
+
+
+class ConnectedOut(_Out):
+    """The wallet now bound, as a raw address."""
+
+    status: str
+    telegram_id: str
+    wallet: str
+
+
+class SeqnoOut(_Out):
+    """The last seqno that a vault has paid to an address, as decimal text."""
+
+    vault_address: str
+    to: str
+    last_seqno: str
+    next_seqno: str
+
+
+class JettonWalletOut(_Out):
+    """A jetton wallet's address in both forms."""
+
+    raw: str
+    user_friendly: str
+
+
+class InventoryOut(_Out):
+    """What a vault holds, as decimal texts."""
+
+    vault_address: str
+    ton_balance_nano: str
+    vault_jetton_wallet: JettonWalletOut
+    jetton_balance: str
+
+
+class ClaimStatusOut(_Out):
+    """How a claim stands on the chain, and what it lacks."""
+
+    status: str
+    vault_address: str
+    to: str
+    seqno: str
+    now: int
+    valid_until: int
+    last_seqno: str
+    needed_ton_nano: str | msgspec.UnsetType = msgspec.UNSET
+    have_ton_nano: str | msgspec.UnsetType = msgspec.UNSET
+    needed: str | msgspec.UnsetType = msgspec.UNSET
+    have: str | msgspec.UnsetType = msgspec.UNSET
+
+
 class BattleOut(_Out):
     """A battle. `seed_hex` is the whole keyed hash its draw was made from."""
 

@@ -54,6 +54,8 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "insufficient AIBA",
         "wallet_required",
         "claim limit",
+        "wallet proof required",
+        "wallet proof refused",
         "forbidden",
     ),
     404: (
@@ -75,8 +77,8 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
     ),
     413: ("payload too large",),
     429: ("rate_limited", "cooldown"),
-    500: (INTERNAL,),
-    503: ("unavailable", "daily cap reached", "claims paused"),
+    500: (INTERNAL, "vault not configured"),
+    503: ("unavailable", "daily cap reached", "claims paused", "claim not signed"),
 }
 
 STATUS_OF_CODE: Final[Mapping[str, int]] = {
@@ -159,7 +161,8 @@ def _on_unavailable(request: _Request, error: Unavailable) -> Reply:
         STATUS_OF_CODE["unavailable"],
         "unavailable",
         context_of(request).request_id,
-        headers={"Retry-After": "1"},
+        details={"retryAfterMs": error.retry_after_ms},
+        headers={"Retry-After": str(max(1, -(-error.retry_after_ms // 1000)))},
     )
 
 

@@ -8,6 +8,7 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode, rules_json
 from aiba_domain.battle.receipt import to_json
 from aiba_domain.brokers.model import Broker
+from aiba_domain.claims.claim import Claim
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.instants import iso
 from aiba_domain.money import Currency
@@ -96,10 +97,38 @@ def battle_json(battle: Battle) -> Json:
     }
 
 
-def fought_json(battle: Battle) -> Json:
+def claim_json(claim: Claim) -> Json:
+    """Return a claim as a wallet needs it to be paid; the signature is "" until there is one."""
+    terms = claim.terms
+    return {
+        "vaultAddress": terms.vault,
+        "toAddress": terms.recipient,
+        "amount": str(terms.amount),
+        "seqno": terms.seqno,
+        "validUntil": terms.valid_until_s,
+        "payloadBocBase64": claim.payload or "",
+        "signatureBase64": claim.signature or "",
+    }
+
+
+def claim_record_json(claim: Claim) -> Json:
+    """Return a claim with its state, for its owner's list."""
+    return {
+        "_id": claim.id,
+        "requestId": claim.request_id,
+        "source": claim.source_type,
+        "state": claim.state,
+        "claim": claim_json(claim),
+        "createdAt": iso(claim.created_at),
+        "settledAt": date(claim.settled_at),
+    }
+
+
+def fought_json(battle: Battle, claim: Claim | None = None) -> Json:
     """Return the answer to a battle: the document, and what a win brought besides."""
     return {
         **battle_json(battle),
+        "claim": claim_json(claim) if claim else _NO_CLAIM,
         "starsGranted": battle.stars,
         "firstWinDiamond": battle.diamonds,
         "seedEpoch": battle.receipt.inputs.epoch,

@@ -4,11 +4,14 @@ from litestar.types import ControllerRouterHandler
 
 from aiba_entry.http.routes.battles import Battles
 from aiba_entry.http.routes.brokers import Brokers
+from aiba_entry.http.routes.claims import Claims
 from aiba_entry.http.routes.daily import Daily
 from aiba_entry.http.routes.economy import Economy
 from aiba_entry.http.routes.fairness import Fairness
 from aiba_entry.http.routes.modes import Modes
 from aiba_entry.http.routes.sessions import Sessions
+from aiba_entry.http.routes.vault import Vault
+from aiba_entry.http.routes.wallets import Wallets
 
 GAME_ROUTES: tuple[ControllerRouterHandler, ...] = (
     Sessions,
@@ -17,6 +20,9 @@ GAME_ROUTES: tuple[ControllerRouterHandler, ...] = (
     Battles,
     Economy,
     Daily,
+    Wallets,
+    Claims,
+    Vault,
     Fairness,
 )
 """Every route of the game. Add a new area here."""

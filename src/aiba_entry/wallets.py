@@ -1,0 +1,119 @@
+"""Binding wallets: payloads given out, proofs checked, the binding made a command."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiba_adapters.ton.addresses import AddressRefused, parse
+from aiba_adapters.ton.payloads import PayloadRefused, ProofPayloads
+from aiba_adapters.ton.proof import Network, Proof, ProofPolicy, ProofRefused, verify
+from aiba_domain.application.pipeline import Pipeline
+from aiba_domain.claims.commands import ConnectWallet
+from aiba_domain.decision import Principal
+from aiba_domain.errors import DomainError, InvalidInput
+from aiba_domain.instants import SECOND, iso
+from aiba_entry.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WalletProof:
+    """What a wallet sends beside its address; see `aiba_adapters.ton.proof.Proof`."""
+
+    network: str
+    public_key: str | None
+    state_init: str
+    timestamp: int
+    domain: str
+    domain_length: int
+    payload: str
+    signature: str
+
+
+class WalletDesk:
+    """Gives out payloads and binds the wallets that sign them."""
+
+    def __init__(
+        self,
+        *,
+        pipeline: Pipeline,
+        payloads: ProofPayloads,
+        policy: ProofPolicy | None,
+        without_proof: bool,
+        nonce: Callable[[], str],
+    ) -> None:
+        """Bind under `policy`; None refuses every proof, since no network is configured.
+
+        `without_proof` takes a player's word for an address, for developers only.
+        """
+        self._pipeline = pipeline
+        self._payloads = payloads
+        self._policy = policy
+        self._without_proof = without_proof
+        self._nonce = nonce
+
+    def payload(self, player_id: str) -> tuple[str, str]:
+        """Return a payload for a player and when it ends, as ISO-8601."""
+        now = self._pipeline.now()
+        payload, expires_at = self._payloads.issue(player_id, nonce=self._nonce(), now_ms=now)
+        return payload, iso(expires_at)
+
+    async def connect(self, principal: Principal, address: str, proof: WalletProof | None) -> str:
+        """Bind a wallet to a player and return it as a raw address.
+
+        Raises InvalidInput for what is no address, DomainError `wallet proof required`, `wallet
+        proof refused` with the reason, or what the command refuses.
+        """
+        if proof is None:
+            raw, key = self._by_word(address), None
+        else:
+            raw, key = self._by_proof(principal, address, proof), proof.payload
+        answer = await self._pipeline.execute(principal, ConnectWallet(address=raw), key)
+        return answer.reply().address
+
+    def _by_word(self, address: str) -> str:
+        """Return the address that a player only says is theirs."""
+        if not self._without_proof:
+            raise DomainError("wallet proof required")
+        return parse(address, allow_testnet=self._testnet()).raw
+
+    def _by_proof(self, principal: Principal, address: str, proof: WalletProof) -> str:
+        """Return the address whose owner made the proof, just now and for this player."""
+        if self._policy is None:
+            raise DomainError("vault not configured")
+        now = self._pipeline.now()
+        try:
+            self._payloads.check(proof.payload, principal.id, now_ms=now)
+            whole = Proof(
+                address=address,
+                network=proof.network,
+                public_key=proof.public_key,
+                state_init=proof.state_init,
+                timestamp=proof.timestamp,
+                domain=proof.domain,
+                domain_length=proof.domain_length,
+                payload=proof.payload,
+                signature=proof.signature,
+            )
+            return verify(
+                whole, policy=self._policy, payload=proof.payload, now_s=now // SECOND
+            ).raw
+        except (ProofRefused, PayloadRefused) as refused:
+            raise DomainError("wallet proof refused", reason=str(refused)) from None
+        except AddressRefused as refused:
+            raise InvalidInput("address", refused.reason) from None
+
+    def _testnet(self) -> bool:
+        return self._policy is not None and self._policy.network is Network.TESTNET
+
+
+def make_wallet_desk(settings: Settings, pipeline: Pipeline) -> WalletDesk:
+    """Return the desk that the settings want."""
+    ton = settings.ton
+    policy = ProofPolicy(domains=ton.proof_domains, network=ton.network) if ton else None
+    return WalletDesk(
+        pipeline=pipeline,
+        payloads=ProofPayloads(settings.session_secret.encode()),
+        policy=policy,
+        without_proof=ton is not None and ton.wallet_without_proof,
+        nonce=lambda: secrets.token_hex(16),
+    )
