@@ -21,7 +21,8 @@ from aiba_domain.battle.receipt import (
     BattleInputs,
     Emission,
     GuildMatch,
-    issue,
+    Receipt,
+    battle_id,
     replay_score,
     resolve,
     settle,
@@ -57,7 +58,7 @@ def measure(battles: int = 20_000, rounds: int = 7) -> list[Row]:
     for one in few:
         outcome = resolve(one, SECRET)
         grant = settle(one, outcome, aiba=Emission.GRANTED, neur=Emission.GRANTED)
-        receipts.append(issue(one, outcome, grant, SECRET))
+        receipts.append(Receipt(inputs=one, outcome=outcome, grant=grant))
     assert replay_batch(few, key) == [receipt.outcome.score for receipt in receipts]
     assert not any(verify(receipt, SECRET) for receipt in receipts)
 
@@ -94,11 +95,13 @@ def _battles(count: int) -> Sequence[BattleInputs]:
         return f"{chance.getrandbits(96):024x}"
 
     def battle(mode: ModeTerms) -> BattleInputs:
+        player_id = str(chance.randrange(10**9, 10**10))
+        request_id = f"{identity()}-{chance.randrange(10**11)}"
         return BattleInputs(
-            battle_id=identity(),
-            player_id=str(chance.randrange(10**9, 10**10)),
+            battle_id=battle_id(player_id, request_id),
+            player_id=player_id,
             broker_id=identity(),
-            request_id=f"{identity()}-{chance.randrange(10**11)}",
+            request_id=request_id,
             at=1_700_000_000_000,
             epoch=1,
             commitment=COMMITMENT,

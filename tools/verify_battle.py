@@ -11,8 +11,6 @@ revealed, everything else follows from published formulas, and this file compute
 - seed: HMAC-SHA256 of seven fields under the secret; its first 8 hex digits feed mulberry32;
 - score: 64-bit floating point, in exactly the order written below; halves round up;
 - reward: exact fractions, rounded down after each step;
-- seal: HMAC-SHA256 under the secret of "aiba-arena receipt v1:" and the rest of the receipt as
-  JSON with sorted keys and no spaces.
 
 Nothing here is shared with the service's own code: two programs that agree check each other.
 """
@@ -64,6 +62,12 @@ def commitment(epoch: int, secret: str) -> str:
     """Return what binds an operator to a secret."""
     text = "aiba-arena seed commitment v1:" + str(epoch) + ":" + secret
     return hashlib.sha256(utf8(text)).hexdigest()
+
+
+def battle_id(player: str, request: str) -> str:
+    """Return the id of the battle that a player asked for under a key."""
+    text = "battle\x00" + player + "\x00" + request
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
 
 
 def seed_message(inputs: Json) -> str:
@@ -246,17 +250,10 @@ def grant_of(inputs: Json, outcome: Json, stated: Json) -> Json:
     return found
 
 
-def seal_of(receipt: Json, secret: str) -> str:
-    """Return the seal over everything in a receipt but the seal."""
-    body = {k: v for k, v in receipt.items() if k not in ("seal", "revealedSecret")}
-    text = json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hmac_hex(secret, "aiba-arena receipt v1:" + text)
-
-
 def problems_of(receipt: Json, secret: str) -> list[str]:
     """Return every way in which a receipt differs from its own inputs and the secret."""
     try:
-        if set(receipt) - {"revealedSecret"} != {"version", "inputs", "outcome", "grant", "seal"}:
+        if set(receipt) - {"revealedSecret"} != {"version", "inputs", "outcome", "grant"}:
             return ["not a receipt"]
         if type(receipt["version"]) is not int or receipt["version"] != 1:
             return ["unknown version"]
@@ -265,9 +262,9 @@ def problems_of(receipt: Json, secret: str) -> list[str]:
         expected = {
             "outcome": outcome,
             "grant": grant_of(inputs, outcome, receipt["grant"]),
-            "seal": seal_of(receipt, secret),
         }
         promised = commitment(inputs["epoch"], secret)
+        own_id = battle_id(inputs["playerId"], inputs["requestId"])
     except UnverifiableError as reason:
         return [str(reason)]
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as reason:
@@ -275,6 +272,8 @@ def problems_of(receipt: Json, secret: str) -> list[str]:
     found = []
     if inputs["commitment"] != promised:
         found.append("the secret is not the one that was promised")
+    if inputs["battleId"] != own_id:
+        found.append("the id is that of another battle")
     for part, value in expected.items():
         found.extend(differences(part, receipt[part], value))
     return found
@@ -298,7 +297,7 @@ def receipts_in(value: object) -> Iterator[Json]:
     if isinstance(value, list):
         for item in value:
             yield from receipts_in(item)
-    elif isinstance(value, dict) and ("inputs" in value or "seal" in value):
+    elif isinstance(value, dict) and "inputs" in value:
         yield value
     elif isinstance(value, dict):
         part = next(

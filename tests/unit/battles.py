@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from aiba_domain.battle.engine import Fighter, ModeRules
 from aiba_domain.battle.modes import ARENAS, GameMode, ModeTerms, mode_id
-from aiba_domain.battle.receipt import Receipt, issue, to_json
+from aiba_domain.battle.receipt import Receipt, battle_id, to_json
 from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
 from aiba_domain.economy.rewards import Bonuses, RewardRates
 from aiba_domain.fairness import epochs as fairness
@@ -103,14 +104,15 @@ battles = st.builds(
     rates=st.just(RewardRates()) | rates,
     bonuses=st.none() | bonuses,
     anomaly_limit=st.integers(1, 10**6),
-)
+).map(lambda one: replace(one, battle_id=battle_id(one.player_id, one.request_id)))
 emissions = st.sampled_from([Emission.GRANTED, Emission.OUTSIDE_WINDOW, Emission.CAP_EXCEEDED])
 
 
 def fight(inputs: BattleInputs, *, aiba: Emission, neur: Emission) -> Receipt:
-    """Decide, settle and seal one battle, as the service does."""
+    """Decide and settle one battle, as the service does."""
     outcome = resolve(inputs, SECRET)
-    return issue(inputs, outcome, settle(inputs, outcome, aiba=aiba, neur=neur), SECRET)
+    grant = settle(inputs, outcome, aiba=aiba, neur=neur)
+    return Receipt(inputs=inputs, outcome=outcome, grant=grant)
 
 
 receipts = st.builds(fight, battles, aiba=emissions, neur=emissions)
@@ -143,6 +145,25 @@ def leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...
             yield from leaves(part, (*path, key))
     else:
         yield path
+
+
+def is_bound(path: tuple[str, ...]) -> bool:
+    """Tell whether a receipt's value came out of the battle, or went into its draw."""
+    return path[0] in ("outcome", "grant") or path in _BOUND
+
+
+_BOUND = {
+    ("inputs", "battleId"),
+    ("inputs", "playerId"),
+    ("inputs", "brokerId"),
+    ("inputs", "requestId"),
+    ("inputs", "epoch"),
+    ("inputs", "commitment"),
+    ("inputs", "mode", "key"),
+    ("inputs", "mode", "arena"),
+    ("inputs", "mode", "league"),
+    ("inputs", "guild", "theirId"),
+}
 
 
 def tampered(receipt: Receipt, path: tuple[str, ...]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from tests.unit.battles import (
     SECRET,
     battles,
     fight,
+    is_bound,
     leaves,
     receipts,
     tampered,
@@ -62,21 +63,10 @@ def test_both_accept_honest_battles(receipt: Receipt) -> None:
 
 @given(receipts)
 @settings(max_examples=25)
-def test_both_find_any_changed_field(receipt: Receipt) -> None:
-    """Every value of a receipt, one at a time."""
-    for path in leaves(to_json(receipt)):
+def test_both_find_any_changed_result(receipt: Receipt) -> None:
+    """Every value that came out or that the draw was made from, one at a time."""
+    for path in filter(is_bound, leaves(to_json(receipt))):
         assert _verdicts(tampered(receipt, path)) == (False, False), path
-
-
-@given(
-    receipts, st.sampled_from(["outcome.score", "outcome.draw", "grant.aiba", "grant.leaderNeur"])
-)
-@settings(max_examples=50)
-def test_both_find_a_resealed_lie(receipt: Receipt, path: str) -> None:
-    """A seal made with the right secret doesn't make a wrong number right."""
-    entry = tampered(receipt, tuple(path.split(".")))
-    entry["seal"] = verify_battle.seal_of(entry, SECRET)
-    assert _verdicts(entry) == (False, False)
 
 
 @given(receipts)
@@ -95,7 +85,6 @@ def test_both_compute_the_same_outcome(inputs: BattleInputs) -> None:
     outcome = verify_battle.outcome_of(entry["inputs"], SECRET)
     assert outcome == entry["outcome"]
     assert verify_battle.grant_of(entry["inputs"], outcome, entry["grant"]) == entry["grant"]
-    assert verify_battle.seal_of(entry, SECRET) == receipt.seal
 
 
 @given(st.fractions(min_value=0, max_denominator=10**6))
@@ -274,8 +263,8 @@ def test_one_forgery_spoils_the_lot(run: Run, entry: dict[str, Any]) -> None:
         "[1]",
         "{}\n{}",
         '{"inputs": 5}',
-        '{"inputs": {"battleId": "\\u001b[31m"}, "seal": 1}',
-        '{"inputs": {"\\u001b[31m": 1}, "outcome": 1, "grant": 1, "version": 1, "seal": 1}',
+        '{"inputs": {"battleId": "\\u001b[31m"}}',
+        '{"inputs": {"\\u001b[31m": 1}, "outcome": 1, "grant": 1, "version": 1}',
         '{"data": {"epochs": []}}',
         "[" * 100_000,
     ],

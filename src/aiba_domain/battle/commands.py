@@ -8,7 +8,7 @@ from aiba_domain.battle.energy import cooldown_left_ms
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength, choose_opponent
-from aiba_domain.battle.receipt import issue
+from aiba_domain.battle.receipt import Receipt, battle_id
 from aiba_domain.battle.resolve import (
     BattleInputs,
     BattleOutcome,
@@ -161,7 +161,7 @@ def decide_battle(
         raise InvariantViolation(msg)
     inputs = _inputs(ready, context, seed.epoch)
     outcome = resolve(inputs, seed.secret)
-    return _Settlement(ready, inputs, outcome, state, context, seed.secret).accepted()
+    return _Settlement(ready, inputs, outcome, state, context).accepted()
 
 
 def _prepare(state: Arena, command: RunBattle, context: Context) -> _Ready | Refused:
@@ -253,7 +253,7 @@ def _inputs(ready: _Ready, context: Context, epoch: SeedEpoch) -> BattleInputs:
     player, policy = context.acting_player(), context.policy
     premium = player.premium_until is not None and player.premium_until > context.now
     return BattleInputs(
-        battle_id=derive_id("battle", player.id, context.key),
+        battle_id=battle_id(player.id, context.key),
         player_id=player.id,
         broker_id=ready.broker.id,
         request_id=context.key,
@@ -284,9 +284,7 @@ class _Settlement:
         outcome: BattleOutcome,
         state: Arena,
         context: Context,
-        secret: str,
     ) -> None:
-        self._secret = secret
         self._ready = ready
         self._inputs = inputs
         self._outcome = outcome
@@ -312,7 +310,7 @@ class _Settlement:
             player_id=self._inputs.player_id,
             broker_id=self._inputs.broker_id,
             created_at=self._context.now,
-            receipt=issue(self._inputs, self._outcome, grant, self._secret),
+            receipt=Receipt(inputs=self._inputs, outcome=self._outcome, grant=grant),
             stars=stars,
             diamonds=diamonds,
         )

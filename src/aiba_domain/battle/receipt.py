@@ -1,7 +1,7 @@
 """Receipts: a battle with all its inputs, which anyone with the epoch's secret can check.
 
-A receipt is sealed when it is issued. The seal covers every field, also those that don't reach the
-score, so a receipt that was changed afterwards is told from the one that was issued.
+What decided the battle is bound by the draw: player, broker, mode, request and opponent are hashed
+into the seed, and stats, rules, rates and bonuses must give the stated outcome again.
 """
 
 import json
@@ -14,7 +14,6 @@ from aiba_domain.battle.receipt_json import (
     read_grant,
     read_inputs,
     read_outcome,
-    text,
     write_grant,
     write_inputs,
     write_outcome,
@@ -29,9 +28,9 @@ from aiba_domain.battle.resolve import (
     resolve,
     settle,
 )
-from aiba_domain.battle.seed import seed_hmac
 from aiba_domain.errors import InvalidInput
 from aiba_domain.fairness import epochs as fairness
+from aiba_domain.ids import derive_id
 
 __all__ = [
     "RECEIPT_VERSION",
@@ -42,8 +41,8 @@ __all__ = [
     "GuildMatch",
     "Mismatch",
     "Receipt",
+    "battle_id",
     "from_json",
-    "issue",
     "replay",
     "replay_score",
     "resolve",
@@ -53,19 +52,17 @@ __all__ = [
 ]
 
 RECEIPT_VERSION: Final = 1
-_SEAL_TEXT: Final = "aiba-arena receipt v1:"
-_PARTS: Final = frozenset({"version", "inputs", "outcome", "grant", "seal"})
+_PARTS: Final = frozenset({"version", "inputs", "outcome", "grant"})
 _REVEALED: Final = frozenset({"revealedSecret"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
-    """One battle: what decided it, what came out, what was paid, and the seal over all of it."""
+    """One battle: what decided it, what came out, and what was paid."""
 
     inputs: BattleInputs
     outcome: BattleOutcome
     grant: Grant
-    seal: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,10 +74,9 @@ class Mismatch:
     computed: object
 
 
-def issue(inputs: BattleInputs, outcome: BattleOutcome, grant: Grant, secret: str) -> Receipt:
-    """Return the sealed receipt of a battle that was just decided under `secret`."""
-    seal = _seal(_body(inputs, outcome, grant), secret)
-    return Receipt(inputs=inputs, outcome=outcome, grant=grant, seal=seal)
+def battle_id(player_id: str, request_id: str) -> str:
+    """Return the id of the battle that a player asked for under an idempotency key."""
+    return derive_id("battle", player_id, request_id)
 
 
 def replay(receipt: Receipt, secret: str) -> Receipt:
@@ -92,14 +88,14 @@ def replay(receipt: Receipt, secret: str) -> Receipt:
     inputs, stated = receipt.inputs, receipt.grant
     outcome = resolve(inputs, secret)
     grant = settle(inputs, outcome, aiba=stated.aiba_emission, neur=stated.neur_emission)
-    return issue(inputs, outcome, grant, secret)
+    return Receipt(inputs=inputs, outcome=outcome, grant=grant)
 
 
 def verify(receipt: Receipt, secret: str) -> tuple[Mismatch, ...]:
     """Compare a receipt with its replay; no mismatch means that the battle is genuine.
 
-    Checks that the secret is the one that was promised, the score and the reward, that each
-    granted amount is the proposed one or 0, and the seal. Never raises for what a receipt states.
+    Checks that the secret is the one that was promised, the battle's id, the score and the reward,
+    and that each granted amount is the proposed one or 0. Never raises for what a receipt states.
     """
     inputs = receipt.inputs
     try:
@@ -108,19 +104,25 @@ def verify(receipt: Receipt, secret: str) -> tuple[Mismatch, ...]:
     except InvalidInput as refusal:
         return (Mismatch(field=refusal.field, stated=None, computed=refusal.reason),)
     found = []
-    if inputs.commitment != promised:
-        found.append(
-            Mismatch(field="inputs.commitment", stated=inputs.commitment, computed=promised)
-        )
+    own_id = battle_id(inputs.player_id, inputs.request_id)
+    for field, stated, computed in (
+        ("inputs.commitment", inputs.commitment, promised),
+        ("inputs.battleId", inputs.battle_id, own_id),
+    ):
+        if stated != computed:
+            found.append(Mismatch(field=field, stated=stated, computed=computed))
     found.extend(_differences("", to_json(receipt), replayed))
     return tuple(found)
 
 
 def to_json(receipt: Receipt) -> dict[str, object]:
     """Write a receipt as JSON-able values; `from_json` reads it back."""
-    body = _body(receipt.inputs, receipt.outcome, receipt.grant)
-    body["seal"] = receipt.seal
-    return body
+    return {
+        "version": RECEIPT_VERSION,
+        "inputs": write_inputs(receipt.inputs),
+        "outcome": write_outcome(receipt.outcome),
+        "grant": write_grant(receipt.grant),
+    }
 
 
 def from_json(value: object) -> Receipt:
@@ -136,7 +138,6 @@ def from_json(value: object) -> Receipt:
         inputs=read_inputs(entry["inputs"], "receipt.inputs"),
         outcome=read_outcome(entry["outcome"], "receipt.outcome"),
         grant=read_grant(entry["grant"], "receipt.grant"),
-        seal=text(entry["seal"], "receipt.seal"),
     )
     written = {key: part for key, part in entry.items() if key not in _REVEALED}
     if _CANONICAL.encode(written) != _CANONICAL.encode(to_json(receipt)):
@@ -144,21 +145,7 @@ def from_json(value: object) -> Receipt:
     return receipt
 
 
-def _body(inputs: BattleInputs, outcome: BattleOutcome, grant: Grant) -> dict[str, object]:
-    return {
-        "version": RECEIPT_VERSION,
-        "inputs": write_inputs(inputs),
-        "outcome": write_outcome(outcome),
-        "grant": write_grant(grant),
-    }
-
-
-def _seal(body: Mapping[str, object], secret: str) -> str:
-    """Return the HMAC-SHA256, in hex, of a receipt without its seal as compact sorted JSON."""
-    return seed_hmac(secret, _SEAL_TEXT + _CANONICAL.encode(body))
-
-
-_CANONICAL: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
+_CANONICAL: Final = json.JSONEncoder(sort_keys=True, allow_nan=False)
 
 
 def _differences(

@@ -14,7 +14,7 @@ from aiba_domain.battle.engine import Fighter, ModeRules
 from aiba_domain.battle.mode_commands import SaveMode, SeedModes
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS, GameMode, mode_id
-from aiba_domain.battle.receipt import issue
+from aiba_domain.battle.receipt import Receipt, battle_id
 from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.model import Broker, Stat
@@ -344,12 +344,12 @@ def battles(draw: st.DrawFn) -> Battle:
     epoch = draw(st.integers(1, 9))
     mode = draw(modes())
     stats = st.integers(0, 100)
-    battle_id, player_id, broker_id = draw(ids()), draw(player_ids()), draw(ids())
+    player_id, broker_id, request_id = draw(player_ids()), draw(ids()), draw(names())
     inputs = BattleInputs(
-        battle_id=battle_id,
+        battle_id=battle_id(player_id, request_id),
         player_id=player_id,
         broker_id=broker_id,
-        request_id=draw(names()),
+        request_id=request_id,
         at=draw(instants()),
         epoch=epoch,
         commitment=commitment(epoch, SECRET),
@@ -369,11 +369,11 @@ def battles(draw: st.DrawFn) -> Battle:
     verdicts = st.sampled_from((Emission.GRANTED, Emission.CAP_EXCEEDED, Emission.OUTSIDE_WINDOW))
     grant = settle(inputs, outcome, aiba=draw(verdicts), neur=draw(verdicts))
     return Battle(
-        id=battle_id,
+        id=inputs.battle_id,
         player_id=player_id,
         broker_id=broker_id,
         created_at=inputs.at,
-        receipt=issue(inputs, outcome, grant, SECRET),
+        receipt=Receipt(inputs=inputs, outcome=outcome, grant=grant),
         stars=draw(amounts()),
         diamonds=draw(amounts()),
     )

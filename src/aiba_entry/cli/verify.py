@@ -113,7 +113,7 @@ def receipts_in(value: object) -> Iterator[object]:
             yield from receipts_in(item)
         return
     if isinstance(value, Mapping):
-        if "inputs" in value or "seal" in value:
+        if "inputs" in value:
             yield value
             return
         for part in ("receipt", "receipts", "items", "battles", "data"):

@@ -106,12 +106,12 @@ from aiba_entry.http.routes import battles, economy
 
 fought, receipt, holdings = battles.fought_json, battles.receipt_json, economy.holdings_json
 
-def better_answer(battle):
-    return fought(battle) | {"score": 99}
+def better_answer(battle, claim):
+    return fought(battle, claim) | {"score": 99}
 
 def edited_receipt(battle):
     shown = receipt(battle)
-    shown["receipt"]["inputs"]["fighter"]["speed"] += 1
+    shown["receipt"]["grant"]["aiba"] += 1
     return shown
 
 def grown_balance(player_id, held):
@@ -135,7 +135,7 @@ def test_the_demo_catches_a_cheating_server(monkeypatch: pytest.MonkeyPatch) -> 
     assert report["verified"] == 0
     for failure in battles:
         assert "score was answered as 99" in failure
-        assert "seal is" in failure
+        assert "grant.aiba is" in failure
     assert "the answers add up to" in money
     assert result.stderr.splitlines() == [f"FAILED {failure}" for failure in report["failures"]]
 

@@ -16,6 +16,8 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.opponents import GuildStrength, choose_opponent
 from aiba_domain.brokers.commands import BrokerReply
 from aiba_domain.brokers.model import Broker
+from aiba_domain.claims.claim import ChainView, Claim, ClaimState
+from aiba_domain.claims.model import MAX_SEQNO, ClaimTerms
 from aiba_domain.decision import Accepted, Record, Refused
 from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.ledger import Posting
@@ -23,6 +25,7 @@ from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
+from aiba_domain.instants import DAY, day_key
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import MAX_AMOUNT, Currency
 from aiba_domain.players.model import Player, Session
@@ -106,6 +109,65 @@ def guild(number: int, pooled: int, *, members: Sequence[str] = (), active: bool
     )
 
 
+def claim(claim_id: str, state: ClaimState = ClaimState.SIGNED, **fields: Any) -> Claim:
+    """Return a claim of player 1; `fields` are those of the claim or of its terms."""
+    terms = {
+        "vault": "v",
+        "jetton_master": "m",
+        "recipient": "r",
+        "amount": 5,
+        "seqno": 1,
+        "valid_until_s": 1_700_000_600,
+    }
+    terms |= {name: fields.pop(name) for name in tuple(fields) if name in terms}
+    known = {"player_id": "1", "created_at": _AT} | fields
+    made = Claim(
+        id=claim_id,
+        request_id="k",
+        source_type="aiba_claim",
+        state=ClaimState.RESERVED,
+        terms=ClaimTerms(**terms),
+        **known,
+    )
+    return turned(made, state)
+
+
+def turned(one: Claim, state: ClaimState) -> Claim:
+    """Return a claim as it is in another state."""
+    if state is ClaimState.RESERVED:
+        return replace(one, state=state, signature=None, payload=None, settled_at=None, seen=None)
+    signed = one.signed("signature", "payload")
+    if state is ClaimState.SIGNED:
+        return signed
+    return signed.settled(state, ChainView(seqno=one.terms.seqno, time_s=1_700_000_700), _AT)
+
+
+class ClaimBook:
+    """What the claims of one example must look like: the port's words over a plain dictionary."""
+
+    def __init__(self) -> None:
+        """Start without a claim."""
+        self.claims: dict[str, Claim] = {}
+
+    def admits(self, one: Claim) -> bool:
+        """Tell whether a claim may stand beside the others."""
+        others = [
+            other
+            for other in self.claims.values()
+            if other.id != one.id
+            and (other.terms.vault, other.terms.recipient) == (one.terms.vault, one.terms.recipient)
+        ]
+        if one.is_open and any(other.is_open for other in others):
+            return False
+        taken = {other.terms.seqno for other in others if other.state is not ClaimState.REFUNDED}
+        return one.state is ClaimState.REFUNDED or one.terms.seqno not in taken
+
+    def where(self, chosen: Callable[[Claim], bool]) -> list[Claim]:
+        """Return the claims that are meant, oldest first."""
+        found = [one for one in self.claims.values() if chosen(one)]
+        return sorted(found, key=lambda one: (one.created_at, one.id))
+
+
 class Desk:
     """A store with synchronous helpers around it, on one event loop."""
 
@@ -178,6 +240,24 @@ class Desk:
 
         return self.read(look)
 
+    def claims(
+        self, player_id: str, before: tuple[int, str] | None = None, limit: int = 99
+    ) -> list[Claim]:
+        """Return a page of a player's claims."""
+
+        async def look(read: Reader) -> list[Claim]:
+            return list(await read.claims_of(player_id, before=before, limit=limit))
+
+        return self.read(look)
+
+    def flying(self, after: tuple[int, str] | None = None, limit: int = 99) -> list[Claim]:
+        """Return a page of the claims in flight."""
+
+        async def look(read: Reader) -> list[Claim]:
+            return list(await read.open_claims(after=after, limit=limit))
+
+        return self.read(look)
+
     def entries(self) -> list[Entry]:
         """Return the whole ledger."""
 
@@ -236,6 +316,14 @@ class StoreContract(ABC):
             assert not await read.rivals_of(guild(1, 1))
             assert not await read.flags_of(Subject.PLAYER, "1")
             assert not await read.epochs()
+            assert await read.wallet_owner("w") is None
+            assert await read.claim("c") is None
+            assert await read.open_claim("v", "r") is None
+            assert await read.confirmed_seqno("v", "r") == 0
+            assert not await read.open_claims(after=None, limit=10)
+            assert not await read.claims_of("1", before=None, limit=10)
+            assert await read.claimed("2026-01-01", None) == 0
+            assert await read.claimed("2026-01-01", "1") == 0
             assert not await read.balances("player:1")
             assert not await read.accounts()
             assert not await read.emitted("2026-01-01")
@@ -519,7 +607,7 @@ class StoreContract(ABC):
     @_BROAD
     @given(record=strategies.battles())
     def test_battles_come_back_equal(self, desk: Desk, record: Battle) -> None:
-        """Every field of a battle survives, exact multipliers and the seal included."""
+        """Every field of a battle survives, exact multipliers included."""
         record = replace(record, id=desk.fresh())
         desk.write(changed=(record,))
         back = desk.read(lambda read: read.battle(record.id))
@@ -706,6 +794,203 @@ class StoreContract(ABC):
         rivals = desk.read(lambda read: read.rivals_of(own))
         assert own.id not in {rival.guild_id for rival in rivals}
         assert choose_opponent(strength, rivals) == choose_opponent(strength, everyone)
+
+    # Wallets.
+
+    @_BROAD
+    @given(moves=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=10))
+    def test_a_wallet_has_one_player(self, desk: Desk, moves: list[tuple[int, int]]) -> None:
+        """Whoever binds a wallet that another has is undone whole; wallet 0 is none at all."""
+        names = [desk.fresh() for _ in range(3)]
+        wallets = ["", *(desk.fresh() for _ in range(3))]
+        bound: dict[str, str] = {}
+        for who, which in moves:
+            name, wallet, key = names[who], wallets[which], desk.fresh()
+            taken = wallet and bound.get(wallet, name) != name
+            with pytest.raises(InvariantViolation) if taken else contextlib.nullcontext():
+                desk.write(
+                    movement(1, credit=f"player:{name}"),
+                    changed=(replace(player(name), wallet=wallet),),
+                    remember=refusal(key),
+                )
+            assert (self._remembered(desk, key) is None) == bool(taken)
+            if not taken:
+                bound = {has: owner for has, owner in bound.items() if owner != name}
+                bound |= {wallet: name} if wallet else {}
+            for each in wallets[1:]:
+                assert self._owner(desk, each) == bound.get(each)
+        for name in names:
+            found = desk.player(name)
+            assert found is None or bound.get(found.wallet, name) == name
+
+    def _owner(self, desk: Desk, wallet: str) -> str | None:
+        async def look(read: Reader) -> str | None:
+            return await read.wallet_owner(wallet)
+
+        return desk.read(look)
+
+    # Claims.
+
+    @_BROAD
+    @given(record=strategies.claims())
+    def test_claims_come_back_equal(self, desk: Desk, record: Claim) -> None:
+        """Every field of a claim survives, the largest seqno and amount too."""
+        terms = replace(record.terms, vault=desk.fresh())
+        record = replace(record, id=desk.fresh(), player_id=desk.fresh(), terms=terms)
+        desk.write(changed=(record,))
+        assert desk.read(lambda read: read.claim(record.id)) == record
+        assert desk.claims(record.player_id) == [record]
+
+    def test_a_second_claim_in_flight_to_one_recipient_is_undone(self, desk: Desk) -> None:
+        """Whoever it is for and whatever its seqno; once the first has ended the next may fly."""
+        desk.write(changed=(claim("a"),))
+        for state in (ClaimState.RESERVED, ClaimState.SIGNED):
+            with pytest.raises(InvariantViolation):
+                desk.write(
+                    movement(5),
+                    changed=(claim("b", state, player_id="2", seqno=2),),
+                    remember=refusal("k"),
+                )
+        assert desk.read(lambda read: read.claim("b")) is None
+        assert desk.entries() == []
+        assert self._remembered(desk, "k") is None
+        assert desk.read(lambda read: read.open_claim("v", "r")) == claim("a")
+        desk.write(changed=(claim("c", vault="v2"), claim("d", recipient="r2")))
+        desk.write(changed=(claim("a", ClaimState.CONFIRMED), claim("b", seqno=2)))
+        assert desk.read(lambda read: read.open_claim("v", "r")) == claim("b", seqno=2)
+
+    def test_a_seqno_stands_for_one_claim_until_it_is_refunded(self, desk: Desk) -> None:
+        """What was paid under a seqno is never claimed again; what was refunded may be."""
+        desk.write(changed=(claim("a", ClaimState.REFUNDED),))
+        desk.write(changed=(claim("b", ClaimState.CONFIRMED),))
+        with pytest.raises(InvariantViolation):
+            desk.write(changed=(claim("c"),))
+        assert desk.read(lambda read: read.claim("c")) is None
+        assert desk.read(lambda read: read.confirmed_seqno("v", "r")) == 1
+
+    @pytest.mark.parametrize("seqno", [9, 10, 2**63 - 1, 2**63, MAX_SEQNO])
+    def test_seqnos_are_numbers_however_large(self, desk: Desk, seqno: int) -> None:
+        """Of two confirmed seqnos the larger one counts, and what is open doesn't."""
+        made = [
+            claim("a", ClaimState.CONFIRMED, seqno=seqno),
+            claim("b", ClaimState.CONFIRMED, seqno=seqno - 1),
+            claim("c", ClaimState.CONFIRMED, seqno=seqno - 2, recipient="r2"),
+            claim("d", seqno=1),
+        ]
+        desk.write(changed=made)
+        assert desk.read(lambda read: read.confirmed_seqno("v", "r")) == seqno
+        assert desk.read(lambda read: read.confirmed_seqno("v", "r2")) == seqno - 2
+        assert desk.read(lambda read: read.confirmed_seqno("v2", "r")) == 0
+
+    def test_what_was_refunded_counts_for_no_limit(self, desk: Desk) -> None:
+        """A day counts what is reserved, signed or confirmed, up to the largest amounts."""
+        made = [
+            claim(state.value, state, recipient=state.value, amount=MAX_AMOUNT, player_id=who)
+            for state, who in zip(ClaimState, ("1", "2", "1", "2"), strict=True)
+        ]
+        desk.write(changed=(*made, claim("old", ClaimState.CONFIRMED, created_at=_AT - DAY)))
+        day = day_key(_AT)
+        assert desk.read(lambda read: read.claimed(day, None)) == 3 * MAX_AMOUNT
+        assert desk.read(lambda read: read.claimed(day, "1")) == 2 * MAX_AMOUNT
+        assert desk.read(lambda read: read.claimed(day, "2")) == MAX_AMOUNT
+        assert desk.read(lambda read: read.claimed(day, "3")) == 0
+        assert desk.read(lambda read: read.claimed(day_key(_AT - DAY), "1")) == 5
+        ended = turned(made[0], ClaimState.REFUNDED)
+        desk.write(changed=(ended,))
+        assert desk.read(lambda read: read.claimed(day, "1")) == MAX_AMOUNT
+
+    @_BROAD
+    @given(
+        moves=st.lists(
+            st.tuples(
+                st.integers(0, 5),  # which claim
+                st.sampled_from(ClaimState),
+                st.integers(0, 1),  # whose
+                st.integers(0, 1),  # to whom
+                st.integers(1, 2),  # under which seqno
+                st.integers(0, 3),  # of which half-day
+            ),
+            max_size=12,
+        ),
+        size=st.integers(1, 3),
+    )
+    def test_claims_are_found_as_the_port_says(
+        self, desk: Desk, moves: list[tuple[int, ClaimState, int, int, int, int]], size: int
+    ) -> None:
+        """Whatever was written and whatever was refused, every question has the plain answer."""
+        vault, start = desk.fresh(), int(desk.fresh(), 16) * 2 * DAY
+        ids = [desk.fresh() for _ in range(6)]
+        players = [desk.fresh() for _ in range(2)]
+        book = ClaimBook()
+        for which, state, whose, whom, seqno, half in moves:
+            made = book.claims.get(ids[which]) or claim(
+                ids[which],
+                vault=vault,
+                player_id=players[whose],
+                recipient=f"r{whom}",
+                seqno=seqno,
+                amount=which + 1,
+                created_at=start + half * DAY // 2,
+            )
+            made = turned(made, state)
+            fits = book.admits(made)
+            with contextlib.nullcontext() if fits else pytest.raises(InvariantViolation):
+                desk.write(changed=(made,))
+            if fits:
+                book.claims[made.id] = made
+        self._compare_claims(desk, book, vault, start, size)
+        for name in players:
+            self._compare_player(desk, book, name, start, size)
+
+    def _compare_claims(
+        self, desk: Desk, book: ClaimBook, vault: str, start: int, size: int
+    ) -> None:
+        """Compare what is asked about a vault, and all that is in flight."""
+
+        async def look(read: Reader) -> None:
+            for whom in ("r0", "r1", "r2"):
+                mine = book.where(lambda one, whom=whom: one.terms.recipient == whom)  # type: ignore[misc]
+                flying = next((one for one in mine if one.is_open), None)
+                assert await read.open_claim(vault, whom) == flying
+                paid = [one.terms.seqno for one in mine if one.state is ClaimState.CONFIRMED]
+                assert await read.confirmed_seqno(vault, whom) == max(paid, default=0)
+                assert await read.open_claim("another", whom) is None
+
+        desk.read(look)
+        pages, after = [], (start - 1, "")
+        while page := desk.flying(after, size):
+            assert len(page) <= size
+            pages += page
+            after = (page[-1].created_at, page[-1].id)
+        assert pages == book.where(lambda one: one.is_open)
+
+    def _compare_player(
+        self, desk: Desk, book: ClaimBook, name: str, start: int, size: int
+    ) -> None:
+        """Compare what is asked about a player, and about a day."""
+        mine = book.where(lambda one: one.player_id == name)
+        pages: list[Claim] = []
+        before: tuple[int, str] | None = None
+        while page := desk.claims(name, before, size):
+            assert len(page) <= size
+            pages += page
+            before = (page[-1].created_at, page[-1].id)
+        assert pages == mine[::-1]
+
+        async def look(read: Reader) -> None:
+            for at in (start, start + DAY, start + 2 * DAY):
+                day = day_key(at)
+                counting = book.where(
+                    lambda one: (
+                        day_key(one.created_at) == day  # noqa: B023 - called at once
+                        and one.state is not ClaimState.REFUNDED
+                    )
+                )
+                own = sum(one.terms.amount for one in counting if one.player_id == name)
+                assert await read.claimed(day, name) == own
+                assert await read.claimed(day, None) == sum(one.terms.amount for one in counting)
+
+        desk.read(look)
 
     # Isolation.
 
