@@ -210,8 +210,9 @@ class UnitOfWork(Reader, Protocol):
 
         Raises InvariantViolation if a guarded account would go below 0, for a second answer under
         one key, for a second battle, flag, session or policy under one id, for a second player with
-        one wallet, and for a second claim in flight to one recipient. A write that raises undoes
-        the whole unit, also if `work` goes on.
+        one wallet, for a second claim in flight to one recipient, and for a second claim that isn't
+        refunded under one seqno of a recipient. A write that raises undoes the whole unit, also if
+        `work` goes on.
         """
         ...
 

@@ -47,7 +47,8 @@ _UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy})
 class _State:
     """All that the store holds: records by type and key, and who is found by what.
 
-    `wallets` maps addresses to players, `flights` vault and recipient to the claim in flight.
+    `wallets` maps addresses to players, `flights` vault and recipient to the claim in flight,
+    `seqnos` vault, recipient and seqno to the one claim under it that isn't refunded.
     """
 
     records: dict[type, dict[object, Record]] = field(
@@ -58,6 +59,7 @@ class _State:
     answers: dict[Scope, Remembered] = field(default_factory=dict)
     wallets: dict[str, str] = field(default_factory=dict)
     flights: dict[tuple[str, str], str] = field(default_factory=dict)
+    seqnos: dict[tuple[str, str, int], str] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -298,6 +300,7 @@ class _MemoryUnitOfWork:
                 self._bind_wallet(record)
             elif isinstance(record, Claim):
                 self._track_flight(record)
+                self._track_seqno(record)
             self._put(state.records[kind], key, record)
         for record in removed:
             kind = type(record)
@@ -331,6 +334,18 @@ class _MemoryUnitOfWork:
             self._put(flights, target, claim.id)
         elif flying == claim.id:
             self._drop(flights, target)
+
+    def _track_seqno(self, claim: Claim) -> None:
+        """Keep which claim a seqno stands for; a refunded one gives it up."""
+        seqnos = self._state.seqnos
+        place = (claim.terms.vault, claim.terms.recipient, claim.terms.seqno)
+        taken = seqnos.get(place)
+        if claim.state is not ClaimState.REFUNDED:
+            if taken not in (None, claim.id):
+                raise InvariantViolation(f"a second claim under seqno {claim.terms.seqno}")
+            self._put(seqnos, place, claim.id)
+        elif taken == claim.id:
+            self._drop(seqnos, place)
 
     def _get(self, kind: type[T], key: object) -> T | None:
         return cast("T | None", self._state.records[kind].get(key))

@@ -154,12 +154,17 @@ class SqliteUnitOfWork:
         )
 
     async def claimed(self, day: str, player_id: str | None) -> int:
-        query = "SELECT COALESCE(SUM(amount), 0) FROM claims WHERE counts AND day = ?"
+        # In halves: a sum of amounts may leave the 64 bits of SQLite's integers.
+        query = (
+            "SELECT COALESCE(SUM(amount >> 32), 0), COALESCE(SUM(amount & 0xffffffff), 0)"
+            " FROM claims WHERE counts AND day = ?"
+        )
         values: tuple[str, ...] = (day,)
         if player_id is not None:
             query += " AND player_id = ?"
             values = (day, player_id)
-        return int(self._execute(query, values).fetchone()[0])
+        high, low = self._execute(query, values).fetchone()
+        return (int(high) << 32) + int(low)
 
     async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
         return self._all(

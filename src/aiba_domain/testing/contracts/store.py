@@ -111,7 +111,7 @@ def guild(number: int, pooled: int, *, members: Sequence[str] = (), active: bool
 
 def claim(claim_id: str, state: ClaimState = ClaimState.SIGNED, **fields: Any) -> Claim:
     """Return a claim of player 1; `fields` are those of the claim or of its terms."""
-    terms = {
+    terms: dict[str, Any] = {
         "vault": "v",
         "jetton_master": "m",
         "recipient": "r",
@@ -120,7 +120,7 @@ def claim(claim_id: str, state: ClaimState = ClaimState.SIGNED, **fields: Any) -
         "valid_until_s": 1_700_000_600,
     }
     terms |= {name: fields.pop(name) for name in tuple(fields) if name in terms}
-    known = {"player_id": "1", "created_at": _AT} | fields
+    known: dict[str, Any] = {"player_id": "1", "created_at": _AT} | fields
     made = Claim(
         id=claim_id,
         request_id="k",
