@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
+from aiba_domain.brokers.listing import Listing
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim
 from aiba_domain.economy.ledger import Posting
@@ -16,12 +17,24 @@ from aiba_domain.events import Event
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag
+from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Profile, Session
 
 R_co = TypeVar("R_co", covariant=True)
 
 Record = (
-    Player | Session | Broker | Battle | Guild | GameMode | Flag | SeedEpoch | EconomyPolicy | Claim
+    Player
+    | Session
+    | Broker
+    | Battle
+    | Guild
+    | GameMode
+    | Flag
+    | SeedEpoch
+    | EconomyPolicy
+    | Claim
+    | Listing
+    | UsedPayment
 )
 """Everything a store keeps beside the ledger; each kind has one key."""
 

@@ -10,6 +10,7 @@ from typing import Protocol, TypeVar
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
+from aiba_domain.brokers.listing import Listing
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim
 from aiba_domain.decision import Accepted, Record, Refused
@@ -21,6 +22,7 @@ from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
+from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
 
 T = TypeVar("T")
@@ -157,6 +159,18 @@ class Reader(Protocol):
         """
         ...
 
+    async def payment_use(self, tx_hash: str) -> UsedPayment | None:
+        """Return how a TON payment was used, whatever for; it is used once."""
+        ...
+
+    async def listing(self, listing_id: str) -> Listing | None:
+        """Return a listing, active or not."""
+        ...
+
+    async def listing_of(self, broker_id: str) -> Listing | None:
+        """Return a broker's active listing; there is one at the most."""
+        ...
+
     async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
         """Return the flags of a player or a broker, oldest first."""
         ...
@@ -209,10 +223,11 @@ class UnitOfWork(Reader, Protocol):
         """Apply postings to balances and history, keep and drop records, remember the answer.
 
         Raises InvariantViolation if a guarded account would go below 0, for a second answer under
-        one key, for a second battle, flag, session or policy under one id, for a second player with
-        one wallet, for a second claim in flight to one recipient, and for a second claim that isn't
-        refunded under one seqno of a recipient. A write that raises undoes the whole unit, also if
-        `work` goes on.
+        one key, for a second battle, flag, session or policy under one id, for a second use of a
+        payment, for a second player with one wallet, for a second claim in flight to one recipient,
+        for a second claim that isn't refunded under one seqno of a recipient, and for a second
+        active listing of one broker. A write that raises undoes the whole unit, also if `work` goes
+        on.
         """
         ...
 

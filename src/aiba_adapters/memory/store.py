@@ -8,6 +8,7 @@ from typing import Final, TypeVar, cast
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
+from aiba_domain.brokers.listing import Listing
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
@@ -20,6 +21,7 @@ from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import day_key
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
+from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
 from aiba_domain.ports import Entry, Reader, Remembered, Scope, Unavailable, UnitOfWork
 
@@ -38,8 +40,10 @@ _KEYS: Mapping[type, str] = {
     SeedEpoch: "number",
     EconomyPolicy: "version",
     Claim: "id",
+    Listing: "id",
+    UsedPayment: "hash",
 }
-_UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy})
+_UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy, UsedPayment})
 """Records that are made once: a second one with the same key is a fault."""
 
 
@@ -48,7 +52,8 @@ class _State:
     """All that the store holds: records by type and key, and who is found by what.
 
     `wallets` maps addresses to players, `flights` vault and recipient to the claim in flight,
-    `seqnos` vault, recipient and seqno to the one claim under it that isn't refunded.
+    `seqnos` vault, recipient and seqno to the one claim under it that isn't refunded, `offers`
+    brokers to their active listing.
     """
 
     records: dict[type, dict[object, Record]] = field(
@@ -60,6 +65,7 @@ class _State:
     wallets: dict[str, str] = field(default_factory=dict)
     flights: dict[tuple[str, str], str] = field(default_factory=dict)
     seqnos: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    offers: dict[str, str] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -218,6 +224,16 @@ class _MemoryUnitOfWork:
             and player_id in (None, claim.player_id)
         )
 
+    async def payment_use(self, tx_hash: str) -> UsedPayment | None:
+        return self._get(UsedPayment, tx_hash)
+
+    async def listing(self, listing_id: str) -> Listing | None:
+        return self._get(Listing, listing_id)
+
+    async def listing_of(self, broker_id: str) -> Listing | None:
+        offer = self._state.offers.get(broker_id)
+        return None if offer is None else self._get(Listing, offer)
+
     async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
         flags = [
             flag
@@ -292,16 +308,7 @@ class _MemoryUnitOfWork:
             state.entries.append(entry)
             self._undo.append(state.entries.pop)
         for record in changed:
-            kind = type(record)
-            key = getattr(record, _KEYS[kind])
-            if kind in _UNCHANGING and key in state.records[kind]:
-                raise InvariantViolation(f"a second {kind.__name__} {key}")
-            if isinstance(record, Player):
-                self._bind_wallet(record)
-            elif isinstance(record, Claim):
-                self._track_flight(record)
-                self._track_seqno(record)
-            self._put(state.records[kind], key, record)
+            self._keep(record)
         for record in removed:
             kind = type(record)
             self._drop(state.records[kind], getattr(record, _KEYS[kind]))
@@ -309,6 +316,21 @@ class _MemoryUnitOfWork:
             if remember.scope in state.answers:
                 raise InvariantViolation(f"a second answer to {remember.scope}")
             self._put(state.answers, remember.scope, remember)
+
+    def _keep(self, record: Record) -> None:
+        """Keep a record in place of the one with the same key, and what it is found by."""
+        kind = type(record)
+        records, key = self._state.records[kind], getattr(record, _KEYS[kind])
+        if kind in _UNCHANGING and key in records:
+            raise InvariantViolation(f"a second {kind.__name__} {key}")
+        if isinstance(record, Player):
+            self._bind_wallet(record)
+        elif isinstance(record, Claim):
+            self._track_flight(record)
+            self._track_seqno(record)
+        elif isinstance(record, Listing):
+            self._track_offer(record)
+        self._put(records, key, record)
 
     def _bind_wallet(self, player: Player) -> None:
         """Keep whose wallet is whose; one wallet has one player."""
@@ -346,6 +368,17 @@ class _MemoryUnitOfWork:
             self._put(seqnos, place, claim.id)
         elif taken == claim.id:
             self._drop(seqnos, place)
+
+    def _track_offer(self, listing: Listing) -> None:
+        """Keep which listing of a broker is active; there is one at a time."""
+        offers = self._state.offers
+        offer = offers.get(listing.broker_id)
+        if listing.is_active:
+            if offer not in (None, listing.id):
+                raise InvariantViolation(f"a second active listing of {listing.broker_id}")
+            self._put(offers, listing.broker_id, listing.id)
+        elif offer == listing.id:
+            self._drop(offers, listing.broker_id)
 
     def _get(self, kind: type[T], key: object) -> T | None:
         return cast("T | None", self._state.records[kind].get(key))

@@ -75,7 +75,19 @@ CREATE INDEX claims_by_player ON claims (player_id, created_at, id);
 CREATE INDEX claims_by_day ON claims (day, player_id) WHERE counts;
 """
 
-STEPS: Final = (_FIRST, _CLAIMS)
+_PAYMENTS: Final = """
+CREATE TABLE payments (hash TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TRIGGER payments_stay BEFORE UPDATE ON payments
+BEGIN SELECT RAISE(ABORT, 'a payment is used once'); END;
+CREATE TRIGGER payments_remain BEFORE DELETE ON payments
+BEGIN SELECT RAISE(ABORT, 'a payment is used once'); END;
+CREATE TABLE listings (
+    id TEXT PRIMARY KEY, broker_id TEXT NOT NULL, active INTEGER NOT NULL, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX listings_active ON listings (broker_id) WHERE active;
+"""
+
+STEPS: Final = (_FIRST, _CLAIMS, _PAYMENTS)
 """The steps in order; step n leads to schema version n."""
 
 

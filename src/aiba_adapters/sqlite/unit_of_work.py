@@ -14,6 +14,7 @@ from aiba_adapters.codec import (
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
+from aiba_domain.brokers.listing import Listing
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
@@ -26,6 +27,7 @@ from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import day_key
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
+from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
 from aiba_domain.ports import Entry, Remembered, Scope
 
@@ -166,6 +168,16 @@ class SqliteUnitOfWork:
         high, low = self._execute(query, values).fetchone()
         return (int(high) << 32) + int(low)
 
+    async def payment_use(self, tx_hash: str) -> UsedPayment | None:
+        return self._one(UsedPayment, "SELECT body FROM payments WHERE hash = ?", tx_hash)
+
+    async def listing(self, listing_id: str) -> Listing | None:
+        return self._one(Listing, "SELECT body FROM listings WHERE id = ?", listing_id)
+
+    async def listing_of(self, broker_id: str) -> Listing | None:
+        query = "SELECT body FROM listings WHERE active AND broker_id = ?"
+        return self._one(Listing, query, broker_id)
+
     async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
         return self._all(
             Flag,
@@ -290,13 +302,13 @@ class SqliteUnitOfWork:
         """Append to the history and move the balances, each checked as it is written."""
         for (account, currency), effect in net_effects(postings).items():
             row = self._execute(
-                "SELECT balance FROM accounts WHERE name = ? AND currency = ?", (account, currency)
+                "UPDATE accounts SET balance = balance + ? WHERE name = ? AND currency = ?"
+                " RETURNING balance",
+                (effect, account, currency),
             ).fetchone()
-            balance = (row[0] if row else 0) + effect
-            check_balance(account, currency, balance)
-            self._execute(
-                "INSERT OR REPLACE INTO accounts VALUES (?, ?, ?)", (account, currency, balance)
-            )
+            check_balance(account, currency, row[0] if row else effect)
+            if row is None:
+                self._execute("INSERT INTO accounts VALUES (?, ?, ?)", (account, currency, effect))
         for posting in postings:
             self._execute(
                 "INSERT INTO entries VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -385,6 +397,17 @@ _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] 
     EconomyPolicy: (
         "INSERT INTO policies VALUES (?, ?)",
         lambda policy: (policy.version, encode(policy)),
+    ),
+    UsedPayment: (
+        "INSERT INTO payments VALUES (?, ?)",
+        lambda used: (used.hash, encode(used)),
+    ),
+    Listing: (
+        (
+            "INSERT INTO listings VALUES (?, ?, ?, ?) ON CONFLICT (id)"
+            " DO UPDATE SET active = excluded.active, body = excluded.body"
+        ),
+        lambda listing: (listing.id, listing.broker_id, listing.is_active, encode(listing)),
     ),
     Claim: (
         (

@@ -7,6 +7,7 @@ from aiba_domain.application.handler import Handler
 from aiba_domain.battle import commands as battle
 from aiba_domain.battle import mode_commands as modes
 from aiba_domain.brokers import commands as brokers
+from aiba_domain.brokers import payment_commands as purchases
 from aiba_domain.claims import commands as claims
 from aiba_domain.decision import Command
 from aiba_domain.economy import commands as economy
@@ -17,6 +18,7 @@ from aiba_domain.players import commands as players
 _AREAS: tuple[tuple[Handler[Any, Any, Any], ...], ...] = (
     players.HANDLERS,
     brokers.HANDLERS,
+    purchases.HANDLERS,
     battle.HANDLERS,
     modes.HANDLERS,
     economy.HANDLERS,

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from aiba_domain.application.handler import Handler, nothing
+from aiba_domain.brokers.listing import Listing
 from aiba_domain.brokers.model import MAX_STAT, Broker, Stat
 from aiba_domain.decision import Accepted, Command, Context, Record, Refused
 from aiba_domain.economy.ledger import player_account
@@ -66,10 +67,14 @@ class Combine(Command[BrokerReply]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """What the commands on brokers load: the brokers in the order named, and the balances."""
+    """What the commands on brokers load: the brokers in the order named, and the balances.
+
+    `listing` is that of a broker which would be gone afterwards.
+    """
 
     brokers: tuple[Broker | None, ...]
     balances: Mapping[Currency, int]
+    listing: Listing | None = None
 
 
 async def load_one(command: Train | Repair | Upgrade, context: Context, read: Reader) -> Workshop:
@@ -80,11 +85,12 @@ async def load_one(command: Train | Repair | Upgrade, context: Context, read: Re
 
 
 async def load_pair(command: Combine, context: Context, read: Reader) -> Workshop:
-    """Load both brokers and the player's balances."""
+    """Load both brokers, the player's balances, and whether the second is listed."""
     base = await read.broker(command.base_broker_id)
     sacrifice = await read.broker(command.sacrifice_broker_id)
     balances = await read.balances(player_account(context.principal.id))
-    return Workshop(brokers=(base, sacrifice), balances=balances)
+    listing = await read.listing_of(command.sacrifice_broker_id)
+    return Workshop(brokers=(base, sacrifice), balances=balances, listing=listing)
 
 
 def usable(broker: Broker | None, context: Context, *, name: str = "broker") -> Broker | Refused:
@@ -205,7 +211,10 @@ def decide_upgrade(
 def decide_combine(
     state: Workshop, command: Combine, context: Context
 ) -> Accepted[BrokerReply] | Refused:
-    """Average the stats of two brokers, half rounded up, into the first; drop the second."""
+    """Average the stats of two brokers, half rounded up, into the first; drop the second.
+
+    A listing of the second is cancelled: nobody shall find an offer of what is gone.
+    """
     if command.base_broker_id == command.sacrifice_broker_id:
         return Refused(code="base and sacrifice must be different brokers")
     base = usable(state.brokers[0], context, name="base broker")
@@ -225,7 +234,8 @@ def decide_combine(
         updated_at=context.now,
     )
     price = combine_price(context.policy)
-    return _paid(after, price, state, context, removed=(sacrifice,))
+    cancelled = () if state.listing is None else (state.listing.cancelled(),)
+    return _paid(after, price, state, context, changed=cancelled, removed=(sacrifice,))
 
 
 def _paid(
@@ -233,6 +243,8 @@ def _paid(
     price: Price,
     state: Workshop,
     context: Context,
+    *,
+    changed: tuple[Record, ...] = (),
     removed: tuple[Record, ...] = (),
 ) -> Accepted[BrokerReply] | Refused:
     """Take the price for the changed broker, or refuse."""
@@ -244,7 +256,7 @@ def _paid(
     return Accepted(
         reply=BrokerReply(broker=broker, currency=price.currency, balance=balance),
         postings=payment.postings,
-        changed=(player, broker),
+        changed=(player, broker, *changed),
         removed=removed,
         events=payment.events,
     )

@@ -25,7 +25,10 @@ class Stat(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """One broker of a player. `cooldowns` holds each mode's last use by mode key."""
+    """One broker of a player. `cooldowns` holds each mode's last use by mode key.
+
+    `created_with_ton_tx_hash` names the payment it was bought with, `""` for one that wasn't.
+    """
 
     id: str
     owner_id: str
@@ -45,6 +48,7 @@ class Broker:
     guild_id: str | None = None
     ban: Ban | None = None
     anomaly_flags: int = 0
+    created_with_ton_tx_hash: str = ""
 
     def is_banned(self, now: int) -> bool:
         """Tell whether a ban binds the broker at `now`."""

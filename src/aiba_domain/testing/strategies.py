@@ -17,7 +17,9 @@ from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS, GameMode, mode_id
 from aiba_domain.battle.receipt import Receipt, battle_id
 from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
+from aiba_domain.brokers.listing import Listing, ListingState
 from aiba_domain.brokers.model import Broker, Stat
+from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.claim import VALIDITY_S, ChainView, Claim, ClaimState
 from aiba_domain.claims.commands import (
     BY_BATTLE,
@@ -41,6 +43,7 @@ from aiba_domain.ids import derive_id
 from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
 from aiba_domain.moderation.model import Ban, Flag, Subject
 from aiba_domain.money import BPS, MAX_AMOUNT, Currency
+from aiba_domain.payments.model import IncomingPayment, Purpose, UsedPayment, order_comment
 from aiba_domain.players.commands import OpenSession, SetSchool
 from aiba_domain.players.model import Player, Profile, Session
 from aiba_domain.ports import Remembered, Scope
@@ -181,6 +184,52 @@ def claims(draw: st.DrawFn) -> Claim:
     )
 
 
+def tx_hashes() -> st.SearchStrategy[str]:
+    """Hashes of transactions, as 64 hex digits."""
+    return st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}")
+
+
+def incoming_payments(tx_hash: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[Any]:
+    """Payments in TON to `PAID_WALLET` or elsewhere, by a few players, good and bad ones."""
+    people = st.sampled_from(("1", "2", "3"))
+    return st.builds(
+        IncomingPayment,
+        hash=tx_hashes() if tx_hash is None else tx_hash,
+        network=st.sampled_from((-239, -239, -239, -3)),
+        source=people.map(wallet_of),
+        destination=st.sampled_from((PAID_WALLET, PAID_WALLET, PAID_WALLET, wallet_of("x"))),
+        value_nano=st.sampled_from((10**9, 10**9, 10**9 - 1, 2**120 - 1)),
+        comment=st.just("") | people.map(lambda one: order_comment(Purpose.CREATE_BROKER, one)),
+        is_bounced=st.sampled_from((False, False, False, True)),
+        time_s=st.sampled_from((_COMMON_TIME_S, _COMMON_TIME_S - 90_000, 2**32 - 1)),
+    )
+
+
+def used_payments() -> st.SearchStrategy[UsedPayment]:
+    """Uses of payments."""
+    return st.builds(
+        UsedPayment,
+        hash=tx_hashes(),
+        purpose=st.sampled_from(Purpose),
+        player_id=player_ids(),
+        at=instants(),
+    )
+
+
+def listings() -> st.SearchStrategy[Listing]:
+    """Listings in any state."""
+    return st.builds(
+        Listing,
+        id=ids(),
+        broker_id=ids(),
+        seller_id=player_ids(),
+        price_aiba=amounts(),
+        created_at=instants(),
+        state=st.sampled_from(ListingState),
+        agreed_at=maybe(instants()),
+    )
+
+
 def sessions() -> st.SearchStrategy[Session]:
     """Sessions."""
     return st.builds(
@@ -211,6 +260,7 @@ def brokers() -> st.SearchStrategy[Broker]:
         guild_id=maybe(ids()),
         ban=maybe(bans()),
         anomaly_flags=st.integers(0, _SMALL),
+        created_with_ton_tx_hash=st.just("") | tx_hashes(),
     )
 
 
@@ -414,6 +464,8 @@ RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
     SeedEpoch: epochs(),
     EconomyPolicy: policies(),
     Claim: claims(),
+    Listing: listings(),
+    UsedPayment: used_payments(),
 }
 """One strategy for each kind of record."""
 
@@ -498,6 +550,15 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
         SettleClaim: st.builds(
             SettleClaim, claim_id=st.sampled_from(cast.claim_ids), seen=chain_views()
         ),
+        CreateBrokerWithTon: st.sampled_from(("a" * 64, "b" * 64)).flatmap(
+            lambda tx_hash: st.builds(
+                CreateBrokerWithTon,
+                tx_hash=st.just(tx_hash),
+                destination=st.just(PAID_WALLET),
+                network=st.just(-239),
+                payment=maybe(incoming_payments(st.just(tx_hash))),
+            )
+        ),
         SeedModes: st.just(SeedModes()),
         SaveMode: st.builds(SaveMode, mode=modes(key=st.sampled_from(cast.mode_keys))),
         ChangePolicy: st.builds(ChangePolicy, changes=policy_changes()),
@@ -511,6 +572,10 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
             RotateSeed, closes=st.just(-1), commitment=st.just(""), secret=st.none()
         ),
     }
+
+
+PAID_WALLET: Final = wallet_of("paid")
+"""Where payments in TON go."""
 
 
 def chain_views() -> st.SearchStrategy[ChainView]:

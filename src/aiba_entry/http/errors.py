@@ -35,6 +35,7 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "daily_combo_requirement_not_met",
         "no valid fields to update",
         "stat at maximum",
+        "TON payment verification failed",
     ),
     401: (
         "telegram auth required",
@@ -70,6 +71,7 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
     409: (
         "requestId already used",
         "starter already granted",
+        "txHash already used",
         "seed epoch moved on",
         "secret is not the committed one",
         "wallet already connected",
@@ -78,7 +80,13 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
     413: ("payload too large",),
     429: ("rate_limited", "cooldown"),
     500: (INTERNAL, "vault not configured"),
-    503: ("unavailable", "daily cap reached", "claims paused", "claim not signed"),
+    503: (
+        "unavailable",
+        "daily cap reached",
+        "claims paused",
+        "claim not signed",
+        "Create broker with TON not configured",
+    ),
 }
 
 STATUS_OF_CODE: Final[Mapping[str, int]] = {

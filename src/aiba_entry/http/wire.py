@@ -63,7 +63,7 @@ def broker_json(broker: Broker) -> Json:
         "guildId": broker.guild_id,
         "rentedByTelegramId": "",
         "rentedUntil": None,
-        "createdWithTonTxHash": "",
+        "createdWithTonTxHash": broker.created_with_ton_tx_hash,
         "createdAt": iso(broker.created_at),
         "updatedAt": iso(broker.updated_at),
     }

@@ -8,6 +8,7 @@ from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.battle.commands import RunBattle
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.model import Stat
+from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.claim import ChainView
 from aiba_domain.claims.commands import ConnectWallet, ReserveClaim
 from aiba_domain.decision import Accepted, Command, Refused, Role
@@ -15,9 +16,11 @@ from aiba_domain.economy.commands import ClaimDaily, ClaimDailyCombo
 from aiba_domain.ids import derive_id
 from aiba_domain.instants import MINUTE, iso
 from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
+from aiba_domain.payments.model import IncomingPayment
 from aiba_domain.players.commands import OpenSession, SetSchool
+from aiba_domain.testing.doubles import NOON
 from aiba_domain.testing.playground import OPERATOR, Playground
-from aiba_domain.testing.strategies import wallet_of
+from aiba_domain.testing.strategies import PAID_WALLET, wallet_of
 from tests.support.arena import code, everything, set_up, spare, starter
 
 BROKER, OTHER = derive_id("starter", "1"), derive_id("spare", "1", "1")
@@ -43,6 +46,21 @@ EXAMPLES: dict[type[Command[Any]], Command[Any]] = {
             jetton_master=wallet_of("master"),
             recipient=WALLET,
             seen=ChainView(seqno=4, time_s=1_700_000_000),
+        ),
+        CreateBrokerWithTon(
+            tx_hash="a" * 64,
+            destination=PAID_WALLET,
+            network=-239,
+            payment=IncomingPayment(
+                hash="a" * 64,
+                network=-239,
+                source=WALLET,
+                destination=PAID_WALLET,
+                value_nano=10**9,
+                comment="",
+                is_bounced=False,
+                time_s=NOON // 1_000,
+            ),
         ),
         Combine(base_broker_id=BROKER, sacrifice_broker_id=OTHER),
     )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.opponents import GuildStrength, choose_opponent
 from aiba_domain.brokers.commands import BrokerReply
+from aiba_domain.brokers.listing import Listing, ListingState
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import ChainView, Claim, ClaimState
 from aiba_domain.claims.model import MAX_SEQNO, ClaimTerms
@@ -28,6 +29,7 @@ from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import DAY, day_key
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import MAX_AMOUNT, Currency
+from aiba_domain.payments.model import Purpose, UsedPayment
 from aiba_domain.players.model import Player, Session
 from aiba_domain.ports import Entry, Reader, Remembered, Scope, Store, Unavailable, UnitOfWork
 from aiba_domain.testing import strategies
@@ -166,6 +168,11 @@ class ClaimBook:
         """Return the claims that are meant, oldest first."""
         found = [one for one in self.claims.values() if chosen(one)]
         return sorted(found, key=lambda one: (one.created_at, one.id))
+
+
+def listing(listing_id: str, broker_id: str) -> Listing:
+    """Return an active listing."""
+    return Listing(id=listing_id, broker_id=broker_id, seller_id="1", price_aiba=10, created_at=_AT)
 
 
 class Desk:
@@ -316,6 +323,9 @@ class StoreContract(ABC):
             assert not await read.rivals_of(guild(1, 1))
             assert not await read.flags_of(Subject.PLAYER, "1")
             assert not await read.epochs()
+            assert await read.payment_use("0" * 64) is None
+            assert await read.listing("l") is None
+            assert await read.listing_of("b") is None
             assert await read.wallet_owner("w") is None
             assert await read.claim("c") is None
             assert await read.open_claim("v", "r") is None
@@ -596,6 +606,65 @@ class StoreContract(ABC):
         record = replace(record, id=desk.fresh())
         desk.write(changed=(record,))
         assert desk.read(lambda read: read.session(record.id)) == record
+
+    @_BROAD
+    @given(use=strategies.used_payments(), other=strategies.used_payments())
+    def test_d19_a_payment_is_used_once_whatever_for(
+        self, desk: Desk, use: UsedPayment, other: UsedPayment
+    ) -> None:
+        """A second use of one hash is a broken invariant and undone whole; the first one stays."""
+        use = replace(use, hash=desk.fresh())
+        desk.write(changed=(use,))
+        for second in (use, replace(other, hash=use.hash)):
+            with pytest.raises(InvariantViolation):
+                desk.write(movement(1), changed=(second,), remember=refusal("k"))
+            assert self._remembered(desk, "k") is None
+        assert desk.read(lambda read: read.payment_use(use.hash)) == use
+
+    def test_d19_of_many_uses_of_a_payment_at_once_one_is_kept(self, desk: Desk) -> None:
+        """Units that all saw the payment unused still use it once."""
+        tx_hash = desk.fresh()
+
+        def use(purpose: Purpose) -> UsedPayment:
+            return UsedPayment(hash=tx_hash, purpose=purpose, player_id="1", at=_AT)
+
+        async def spend(purpose: Purpose) -> bool:
+            async def work(unit: UnitOfWork) -> bool:
+                seen = await unit.payment_use(tx_hash)
+                if seen is None:
+                    await unit.write(at=_AT, changed=(use(purpose),))
+                return seen is None
+
+            return await desk.store.transact(work)
+
+        async def all_at_once() -> list[bool]:
+            return await asyncio.gather(*(spend(purpose) for purpose in [*Purpose] * 4))
+
+        assert desk.run(all_at_once()).count(True) == 1
+
+    @_BROAD
+    @given(record=strategies.listings())
+    def test_listings_come_back_equal(self, desk: Desk, record: Listing) -> None:
+        """Every field of a listing survives, and an active one is found by its broker."""
+        record = replace(record, id=desk.fresh(), broker_id=desk.fresh())
+        desk.write(changed=(record,))
+        assert desk.read(lambda read: read.listing(record.id)) == record
+        found = desk.read(lambda read: read.listing_of(record.broker_id))
+        assert found == (record if record.is_active else None)
+
+    def test_a_broker_has_one_active_listing(self, desk: Desk) -> None:
+        """A second one is a broken invariant until the first has ended."""
+        broker_id, first, second = desk.fresh(), desk.fresh(), desk.fresh()
+        one, other = listing(first, broker_id), listing(second, broker_id)
+        desk.write(changed=(one,))
+        with pytest.raises(InvariantViolation):
+            desk.write(changed=(other,))
+        assert desk.read(lambda read: read.listing(second)) is None
+        desk.write(changed=(one.cancelled(), other))
+        assert desk.read(lambda read: read.listing_of(broker_id)) == other
+        desk.write(changed=(replace(other, state=ListingState.SOLD),))
+        assert desk.read(lambda read: read.listing_of(broker_id)) is None
+        assert desk.read(lambda read: read.listing(first)) == one.cancelled()
 
     @_BROAD
     @given(record=strategies.brokers())

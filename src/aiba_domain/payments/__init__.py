@@ -1,0 +1,1 @@
+"""Payments in TON: what came in on the chain, and whether it pays for an order, once."""
