@@ -29,5 +29,9 @@ def day_before(day: str) -> str:
 def iso(instant: int) -> str:
     """Write an instant as ISO-8601 UTC with milliseconds and `Z`."""
     seconds, millis = divmod(instant, SECOND)
-    moment = _EPOCH + timedelta(seconds=seconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{millis:03d}Z"
+    return f"{_second_text(seconds)}.{millis:03d}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second_text(seconds: int) -> str:
+    return (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")

@@ -8,6 +8,7 @@ the secret: no draw can be chosen afterwards.
 import hashlib
 import hmac
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 
 from aiba_domain.battle.seed import utf8
@@ -54,6 +55,7 @@ def epoch_secret(root: str, number: int) -> str:
     return hmac.digest(utf8(root), text.encode(), "sha256").hex()
 
 
+@lru_cache(maxsize=64, typed=True)
 def commitment(number: int, secret: str) -> str:
     """Return the commitment to an epoch's secret: the SHA-256, in hex, of a text naming both."""
     _check_number(number)
