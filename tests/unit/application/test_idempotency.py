@@ -198,7 +198,7 @@ def test_d34_an_exception_leaves_no_key_stuck(
         raise InvariantViolation(msg)
 
     with monkeypatch.context() as patch:
-        patch.setattr("aiba_domain.battle.commands.issue", broken)
+        patch.setattr("aiba_domain.battle.commands.settle", broken)
         with pytest.raises(InvariantViolation):
             fight(play, "1", broker, "k")
     assert play.seen.failures == ["battle.run"]
