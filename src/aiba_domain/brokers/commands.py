@@ -8,7 +8,6 @@ from aiba_domain.brokers.listing import Listing
 from aiba_domain.brokers.model import MAX_STAT, Broker, Stat
 from aiba_domain.decision import Accepted, Command, Context, Record, Refused
 from aiba_domain.economy.ledger import player_account
-from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.economy.spending import Payment, Price, pay, unaffordable
 from aiba_domain.ids import derive_id
 from aiba_domain.money import Currency
@@ -123,47 +122,14 @@ def decide_starter(
     return Accepted(reply=BrokerReply(broker=broker), changed=(player, broker))
 
 
-def train_price(policy: EconomyPolicy) -> Price:
-    """Return what training costs."""
+def _price(currency: Currency, amount: int, reason: str, arena: str) -> Price:
+    """Return a price of this area, as the ledger names its payment."""
     return Price(
-        currency=Currency.NEUR,
-        amount=policy.train_neur_cost,
-        reason="train",
-        arena="training",
-        source_type="broker_train",
-    )
-
-
-def repair_price(policy: EconomyPolicy) -> Price:
-    """Return what a repair costs."""
-    return Price(
-        currency=Currency.NEUR,
-        amount=policy.repair_neur_cost,
-        reason="repair",
-        arena="repairs",
-        source_type="broker_repair",
-    )
-
-
-def upgrade_price(policy: EconomyPolicy) -> Price:
-    """Return what an upgrade costs."""
-    return Price(
-        currency=Currency.AIBA,
-        amount=policy.upgrade_aiba_cost,
-        reason="upgrade",
-        arena="upgrades",
-        source_type="broker_upgrade",
-    )
-
-
-def combine_price(policy: EconomyPolicy) -> Price:
-    """Return what combining costs."""
-    return Price(
-        currency=Currency.NEUR,
-        amount=policy.combine_neur_cost,
-        reason="combine",
-        arena="combine",
-        source_type="broker_combine",
+        currency=currency,
+        amount=amount,
+        reason=reason,
+        arena=arena,
+        source_type=f"broker_{reason}",
     )
 
 
@@ -177,7 +143,8 @@ def decide_train(
     if broker.stat(command.stat) >= MAX_STAT:
         return Refused(code="stat at maximum", details={"stat": command.stat, "max": MAX_STAT})
     after = broker.trained(command.stat, TRAIN_GAIN, xp=TRAIN_XP, levels=0, now=context.now)
-    return _paid(after, train_price(context.policy), state, context)
+    price = _price(Currency.NEUR, context.policy.train_neur_cost, "train", "training")
+    return _paid(after, price, state, context)
 
 
 def decide_repair(
@@ -194,7 +161,8 @@ def decide_repair(
         cooldowns={},
         updated_at=context.now,
     )
-    return _paid(after, repair_price(context.policy), state, context)
+    price = _price(Currency.NEUR, context.policy.repair_neur_cost, "repair", "repairs")
+    return _paid(after, price, state, context)
 
 
 def decide_upgrade(
@@ -205,7 +173,8 @@ def decide_upgrade(
     if isinstance(broker, Refused):
         return broker
     after = broker.trained(command.stat, UPGRADE_GAIN, xp=UPGRADE_XP, levels=1, now=context.now)
-    return _paid(after, upgrade_price(context.policy), state, context)
+    price = _price(Currency.AIBA, context.policy.upgrade_aiba_cost, "upgrade", "upgrades")
+    return _paid(after, price, state, context)
 
 
 def decide_combine(
@@ -233,7 +202,7 @@ def decide_combine(
         xp=base.xp + sacrifice.xp + COMBINE_XP,
         updated_at=context.now,
     )
-    price = combine_price(context.policy)
+    price = _price(Currency.NEUR, context.policy.combine_neur_cost, "combine", "combine")
     cancelled = () if state.listing is None else (state.listing.cancelled(),)
     return _paid(after, price, state, context, changed=cancelled, removed=(sacrifice,))
 
