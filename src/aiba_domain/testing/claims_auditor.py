@@ -1,0 +1,169 @@
+"""An independent model of withdrawals: what ledger, claims, signatures and chain must agree on.
+
+It shares no rule with the code it checks: it knows account names, the four states and the vault's
+`now <= validUntil` from the documentation, and looks at both sides of every claim.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from aiba_domain.claims.claim import Claim
+from aiba_domain.claims.model import ClaimTerms
+from aiba_domain.ports import Entry
+
+_NEXT: Final = {
+    "reserved": {"reserved", "signed", "confirmed", "refunded"},
+    "signed": {"signed", "confirmed", "refunded"},
+    "confirmed": {"confirmed"},
+    "refunded": {"refunded"},
+}
+_OPEN: Final = ("reserved", "signed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chain:
+    """The truth about the chain: its newest block's time, and all that the vault ever paid."""
+
+    now_s: int
+    paid: Sequence[ClaimTerms]
+
+
+class ClaimsAuditor:
+    """Follows the life of all claims. Every method raises AssertionError at what must not be."""
+
+    def __init__(self) -> None:
+        """Start with no claim."""
+        self.debited = self.confirmed = self.refunded = 0
+        self._entries = 0
+        self._claims: dict[str, Claim] = {}
+        self._moved: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._alive: dict[tuple[str, str, int], list[ClaimTerms]] = defaultdict(list)
+        self._signed = self._paid = 0
+        self._last: dict[tuple[str, str], int] = {}
+        self._paid_terms: set[ClaimTerms] = set()
+
+    def audit(
+        self,
+        entries: Iterable[Entry],
+        claims: Sequence[Claim],
+        signed: Sequence[ClaimTerms],
+        chain: Chain,
+    ) -> None:
+        """Check one moment: the whole ledger, all claims, all signatures made, and the chain."""
+        self._follow_money(entries)
+        self._follow_claims(claims)
+        self._follow_chain(chain)
+        self._follow_signatures(signed, chain)
+        self._compare_books(claims)
+        self._compare_chain(claims)
+
+    def ended(self) -> None:
+        """Check that nothing is in flight any more, and that the chain paid what was confirmed."""
+        flying = [claim for claim in self._claims.values() if claim.state in _OPEN]
+        assert not flying, f"still in flight: {flying}"
+        paid = sum(terms.amount for terms in self._paid_terms)
+        assert paid == self.confirmed, f"the chain paid {paid}, {self.confirmed} were confirmed"
+        assert self.debited == self.confirmed + self.refunded
+
+    def _follow_money(self, entries: Iterable[Entry]) -> None:
+        """Enter what went into the claims account and out of it."""
+        for entry in entries:
+            if entry.number <= self._entries:
+                continue
+            self._entries = entry.number
+            posting = entry.posting
+            if "claims" not in (posting.debit, posting.credit):
+                continue
+            assert posting.currency == "AIBA", entry
+            place = (posting.source_type, posting.source_id)
+            if posting.credit == "claims":
+                assert posting.debit.startswith("player:"), entry
+                self.debited += posting.amount
+            elif posting.credit == "chain":
+                self.confirmed += posting.amount
+            else:
+                assert self._moved[place][0] == f"{posting.credit}>claims:{posting.amount}", entry
+                self.refunded += posting.amount
+            self._moved[place].append(f"{posting.debit}>{posting.credit}:{posting.amount}")
+
+    def _follow_claims(self, claims: Sequence[Claim]) -> None:
+        """Check that claims stay what they were and only go forward, each with its postings."""
+        assert len(claims) >= len(self._claims), "a claim is gone"
+        flying = set()
+        for claim in claims:
+            before = self._claims.get(claim.id)
+            if claim is not before:
+                self._check_step(before, claim)
+                self._check_postings(claim)
+                self._claims[claim.id] = claim
+            if claim.state in _OPEN:
+                target = (claim.terms.vault, claim.terms.recipient)
+                assert target not in flying, f"two claims in flight to {target}"
+                flying.add(target)
+
+    def _check_step(self, before: Claim | None, claim: Claim) -> None:
+        if before is not None:
+            assert claim.state in _NEXT[before.state], f"{claim.id} from {before} to {claim}"
+            assert (claim.terms, claim.player_id) == (before.terms, before.player_id), claim
+            assert before.signature in (None, claim.signature), claim
+        assert claim.state != "signed" or claim.signature, claim
+        assert (claim.settled_at is None) == (claim.state in _OPEN), claim
+
+    def _check_postings(self, claim: Claim) -> None:
+        """Check that a claim moved its amount once, and back or on once when it ended."""
+        moved = self._moved[claim.source_type, claim.request_id]
+        player, amount = f"player:{claim.player_id}", claim.terms.amount
+        expected = [f"{player}>claims:{amount}"]
+        if claim.state == "confirmed":
+            expected.append(f"claims>chain:{amount}")
+        elif claim.state == "refunded":
+            expected.append(f"claims>{player}:{amount}")
+        assert moved == expected, f"{claim.id} is {claim.state} and moved {moved}"
+
+    def _follow_chain(self, chain: Chain) -> None:
+        """Note what was paid since, each seqno once and in order."""
+        for terms in chain.paid[self._paid :]:
+            target = (terms.vault, terms.recipient)
+            assert terms.seqno == self._last.get(target, 0) + 1, terms
+            self._last[target] = terms.seqno
+            self._paid_terms.add(terms)
+        self._paid = len(chain.paid)
+
+    def _follow_signatures(self, signed: Sequence[ClaimTerms], chain: Chain) -> None:
+        """Check that of all signatures ever made, one at the most can be paid for a seqno."""
+        reserved = {claim.terms for claim in self._claims.values()}
+        for terms in signed[self._signed :]:
+            assert terms in reserved, f"signed before it was reserved: {terms}"
+            others = self._alive[terms.vault, terms.recipient, terms.seqno]
+            if terms not in others:
+                others.append(terms)
+        self._signed = len(signed)
+        for place, versions in list(self._alive.items()):
+            last = self._last.get(place[:2], 0)
+            alive = [terms for terms in versions if terms.valid_until_s >= chain.now_s]
+            if place[2] <= last or not alive:
+                del self._alive[place]
+            else:
+                assert len(alive) == 1, f"two signatures can be paid: {alive}"
+                self._alive[place] = alive
+
+    def _compare_books(self, claims: Sequence[Claim]) -> None:
+        """Check that what was debited is confirmed, refunded, or in flight, to the unit."""
+        flying = sum(claim.terms.amount for claim in claims if claim.state in _OPEN)
+        assert self.debited == self.confirmed + self.refunded + flying, (
+            f"{self.debited} debited, {self.confirmed} confirmed, {self.refunded} refunded,"
+            f" {flying} in flight"
+        )
+
+    def _compare_chain(self, claims: Sequence[Claim]) -> None:
+        """Check that confirmed is paid, and paid is never refunded."""
+        paid = set(self._paid_terms)
+        for claim in claims:
+            if claim.state == "confirmed":
+                assert claim.terms in paid, f"confirmed and never paid: {claim}"
+            elif claim.state == "refunded":
+                assert claim.terms not in paid, f"refunded and paid: {claim}"
+            paid.discard(claim.terms)
+        assert not paid, f"paid without a claim: {paid}"
