@@ -84,8 +84,12 @@ class Arena:
             oracle_key=bytes(self.oracle.verify_key),
             jetton_master=self.jetton_master,
         )
-        self.vault = chain.deploy(vault, value=max(vault_nanotons, TON // 10))
-        self.as_owner(self.vault, set_jetton_master(self.jetton_master))
+        # No more than it takes, so that a vault can be poor.
+        self.vault = chain.deploy(vault, value=TON // 50)
+        order = set_jetton_master(self.jetton_master)
+        self.as_owner(self.vault, order, value=TON // 30)
+        if vault_nanotons:
+            chain.fund(self.vault, vault_nanotons)
         if vault_jettons:
             self.mint(self.vault, vault_jettons)
 

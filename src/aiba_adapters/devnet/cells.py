@@ -18,7 +18,7 @@ NO_ADDRESS: Final = "00"
 COMMENT_OP: Final = 0
 """The op of a message that is a text for people."""
 
-_INLINE_BITS: Final = 400
+_MOST_BITS: Final = 1023
 _BYTES_IN_CELL: Final = 120
 
 
@@ -146,7 +146,7 @@ def _with_state_and_body(head: Builder, state: StateInit | None, body: Cell | No
         head.store_bits("11").store_ref(state.cell)
     if body is None:
         head.store_bits("0")
-    elif len(body.bits) > _INLINE_BITS or body.refs:
+    elif len(head.bits) + len(body.bits) >= _MOST_BITS or body.refs:
         head.store_bits("1").store_ref(body)
     else:
         head.store_bits("0").store_cell(body)

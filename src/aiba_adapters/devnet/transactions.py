@@ -36,13 +36,12 @@ class Transaction:
         return b64decode(self.cell.to_boc())
 
     @cached_property
-    def fields(self) -> Fields:
-        """Return the transaction taken apart."""
-        fields: Fields = Fields.deserialize(cell_from(self.boc).begin_parse())
-        return fields
+    def fields(self) -> Any:  # noqa: ANN401 - what pytoniq-core says of its types helps nobody
+        """Return the transaction taken apart, by pytoniq-core."""
+        return Fields.deserialize(cell_from(self.boc).begin_parse())
 
     @property
-    def compute(self) -> Any:  # noqa: ANN401 - pytoniq-core types it as perhaps absent
+    def compute(self) -> Any:  # noqa: ANN401 - as above
         """Return the phase in which the contract's code ran."""
         return self.fields.description.compute_ph
 

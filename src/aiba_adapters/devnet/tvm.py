@@ -135,17 +135,23 @@ class Tvm:
         Only a message from outside can be not accepted. `now` is in seconds, `lt` the logical time.
         """
         emulator = self._emulator()
-        done = emulator.emulate_transaction(
-            shard_account, message, str(now), str(lt), _EMULATOR_OF_GLOBAL_VERSIONS, _KEEP_STATE
-        )
+        try:
+            done = emulator.emulate_transaction(
+                shard_account, message, str(now), str(lt), _EMULATOR_OF_GLOBAL_VERSIONS, _KEEP_STATE
+            )
+        except RuntimeError:  # it did not come to running code
+            self._local.refusal = None
+            return None
         if not done:
+            codes = _EXIT_CODE.findall(str(emulator.vm_log or ""))
+            self._local.refusal = int(codes[-1]) if codes else None
             return None
         return Executed(emulator.transaction_cell, emulator.account_cell)
 
     def refusal(self) -> int | None:
         """Return the exit code of the last `execute` of this thread that returned None, if any."""
-        codes = _EXIT_CODE.findall(str(self._emulator().vm_log or ""))
-        return int(codes[-1]) if codes else None
+        code: int | None = getattr(self._local, "refusal", None)
+        return code
 
     def run_get_method(
         self,
