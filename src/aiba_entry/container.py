@@ -15,6 +15,7 @@ from aiba_entry.http.routes.sessions import SessionDesk
 from aiba_entry.metering import MetricsObserver
 from aiba_entry.observability import Metrics
 from aiba_entry.settings import Settings
+from aiba_entry.shop import BrokerShop
 from aiba_entry.vaults import Vaults
 from aiba_entry.wallets import make_wallet_desk
 
@@ -46,6 +47,7 @@ class Container(containers.DeclarativeContainer):
         SessionDesk, pipeline=pipeline, tokens=tokens, ttl_s=settings.provided.session_ttl_s
     )
     vaults = providers.Singleton(Vaults)
+    shop = providers.Singleton(BrokerShop)
     battle_desk = providers.Singleton(BattleDesk, pipeline=pipeline, vaults=vaults)
     wallet_desk = providers.Singleton(make_wallet_desk, settings=settings, pipeline=pipeline)
     limiter = providers.Singleton(MemoryRateLimiter)

@@ -16,6 +16,7 @@ from aiba_domain.application.upkeep import open_epoch_of, prepare, rotate_seed
 from aiba_domain.errors import DomainError
 from aiba_domain.instants import HOUR
 from aiba_domain.ports import Reader, Unavailable
+from aiba_entry.chain import on_chain
 from aiba_entry.container import Container
 from aiba_entry.http.app import create_app
 from aiba_entry.http.health import Probe
@@ -84,7 +85,7 @@ async def _prepare(container: Container) -> None:
 @contextlib.asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Edge]:
     """Open the container, start the upkeep, and give the application that serves it all."""
-    async with open_container(settings) as container:
+    async with open_container(settings) as container, on_chain(container):
         upkeep = asyncio.create_task(keep_up(container))
         try:
             yield create_application(container)
@@ -106,6 +107,7 @@ def create_application(
         "fights": container.battle_desk(),
         "wallets": container.wallet_desk(),
         "vaults": container.vaults(),
+        "shop": container.shop(),
     }
     return create_app(
         settings,

@@ -25,7 +25,9 @@ _OTHERS: Final = (
     "TON_NETWORK",
     "MIN_VAULT_TON_NANO",
     "CREATED_BROKERS_WALLET",
+    "TON_REQUESTS_PER_SECOND",
     "AIBA_DEV_WALLET_WITHOUT_PROOF",
+    "AIBA_DEV_CHAIN_TIME",
 )
 
 DEFAULT_MIN_VAULT_TON_NANO: Final = 30_000_000
@@ -38,7 +40,8 @@ class TonSettings:
     """What the process is told about the chain. Addresses are raw; its repr shows no secret.
 
     `proof_domains` are those a wallet may sign for. `wallet_without_proof` lets a player bind a
-    wallet by saying so; it is never true in prod.
+    wallet by saying so; it is never true in prod, nor is `chain_keeps_own_time`, which believes
+    blocks that are old by our clock. `requests_per_s` None is what toncenter gives by itself.
     """
 
     vault: str
@@ -52,6 +55,8 @@ class TonSettings:
     min_vault_ton_nano: int
     created_brokers_wallet: str | None
     oracle_environ: Mapping[str, str]
+    requests_per_s: float | None
+    chain_keeps_own_time: bool
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -105,6 +110,8 @@ def load_ton(
         min_vault_ton_nano=_nano("MIN_VAULT_TON_NANO", get, fault),
         created_brokers_wallet=_address("CREATED_BROKERS_WALLET", get, fault, testnet=testnet),
         oracle_environ=key_environ,
+        requests_per_s=_rate(get, fault),
+        chain_keeps_own_time=_own_time(get, fault, prod=prod),
     )
 
 
@@ -166,3 +173,20 @@ def _nano(name: str, get: Get, fault: Fault) -> int:
         fault(name, "must be a whole number of nanoTON")
         return DEFAULT_MIN_VAULT_TON_NANO
     return int(text)
+
+
+def _rate(get: Get, fault: Fault) -> float | None:
+    text = get("TON_REQUESTS_PER_SECOND")
+    if text is None:
+        return None
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10_000):  # noqa: PLR2004
+        fault("TON_REQUESTS_PER_SECOND", "must be a whole number from 1 to 10000")
+        return None
+    return float(text)
+
+
+def _own_time(get: Get, fault: Fault, *, prod: bool) -> bool:
+    wanted = (get("AIBA_DEV_CHAIN_TIME") or "").lower() in ("1", "true", "on")
+    if wanted and prod:
+        fault("AIBA_DEV_CHAIN_TIME", "believes old blocks; only APP_ENV dev or test may set it")
+    return wanted

@@ -41,6 +41,15 @@ class BrokerOut(_Out):
     updated_at: str
 
 
+class BoughtBrokerOut(_Out):
+    """A broker made for a payment, and the price it stands at in the marketplace."""
+
+    broker: BrokerOut
+    listed: bool
+    default_price_aiba: int = msgspec.field(name="defaultPriceAIBA")
+    message: str
+
+
 class NeurBrokerOut(_Out):
     """A broker after a change paid in NEUR; `request_id` is the idempotency key."""
 

@@ -1,6 +1,6 @@
 """Brokers: the free one, the player's own, and what changes them."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
@@ -21,12 +21,13 @@ from aiba_domain.decision import Command
 from aiba_domain.money import Currency
 from aiba_entry.http.acting import acting, key_of
 from aiba_entry.http.context import context_of
-from aiba_entry.http.documents import BrokerOut, NeurBrokerOut, UpgradedOut
+from aiba_entry.http.documents import BoughtBrokerOut, BrokerOut, NeurBrokerOut, UpgradedOut
 from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
 from aiba_entry.http.errors import ApiError
 from aiba_entry.http.limits import principal_of, require_player
-from aiba_entry.http.validation import Body, ObjectId, RequestId
+from aiba_entry.http.validation import Body, ObjectId, RequestId, text
 from aiba_entry.http.wire import broker_json
+from aiba_entry.shop import BrokerShop
 
 _BALANCE = {Currency.NEUR: "neurBalance", Currency.AIBA: "aibaBalance"}
 
@@ -35,6 +36,12 @@ class KeyBody(Body):
     """A body that may bring an idempotency key and nothing else."""
 
     request_id: RequestId | None = None
+
+
+class PaymentBody(Body):
+    """The hash of the transaction that pays, as hex or base64."""
+
+    tx_hash: Annotated[str, text(200)]
 
 
 class StatBody(Body):
@@ -99,6 +106,28 @@ class Brokers(Controller):
         key = key_of(request, data.request_id)
         reply = (await pipeline.execute(acting(request), GetStarter(), key)).reply()
         return data_reply(broker_json(reply.broker), context_of(request).request_id, 201)
+
+    @post(
+        "/create-with-ton",
+        status_code=201,
+        responses=documented(BoughtBrokerOut, 400, 401, 403, 409, 413, 429, 503, status=201),
+        operation_id="createBrokerWithTon",
+    )
+    async def create_with_ton(
+        self,
+        data: JSONBody[PaymentBody],
+        request: Request[Any, Any, Any],
+        shop: NamedDependency[BrokerShop],
+    ) -> Reply:
+        """Get a broker for a payment in TON; the same transaction gives the same answer again."""
+        bought = await shop.buy(acting(request), data.tx_hash)
+        out = {
+            "broker": broker_json(bought.broker),
+            "listed": True,
+            "defaultPriceAIBA": bought.listing.price_aiba,
+            "message": "Broker created and listed on marketplace (visible globally).",
+        }
+        return data_reply(out, context_of(request).request_id, 201)
 
     @post(
         "/train",

@@ -1,0 +1,97 @@
+"""What the service does on the chain: reads it, and settles claims."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Final
+
+from aiba_adapters.signing.local import LocalSigner, oracle_key
+from aiba_adapters.toncenter.endpoints import Provider
+from aiba_adapters.toncenter.reader import Freshness, ToncenterReader, open_reader
+from aiba_domain.application.withdrawals import Contracts, Withdrawals
+from aiba_domain.ports import Unavailable
+from aiba_entry.container import Container
+from aiba_entry.observability import get_logger
+from aiba_entry.ton_settings import TonSettings
+
+SETTLE_SECONDS: Final = 10.0
+"""How often claims in flight are looked up on the chain."""
+
+_log = get_logger("aiba.chain")
+
+
+@contextlib.asynccontextmanager
+async def on_chain(container: Container) -> AsyncIterator[None]:
+    """Work with the chain while the context lasts, if the settings say so."""
+    ton = container.settings().ton
+    if ton is None:
+        yield
+        return
+    reader = reader_for(ton, container)
+    withdrawals = configure(container, ton, reader)
+    settling = asyncio.create_task(settle_for_ever(withdrawals))
+    try:
+        yield
+    finally:
+        settling.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await settling
+        await reader.close()
+
+
+def reader_for(ton: TonSettings, container: Container) -> ToncenterReader:
+    """Return the reader of the chain that the settings name."""
+    urls = [ton.provider_url] + ([ton.fallback_url] if ton.fallback_url else [])
+    providers = [
+        Provider(url=url, api_key=ton.api_key, requests_per_s=ton.requests_per_s) for url in urls
+    ]
+    lag_s = None if ton.chain_keeps_own_time else Freshness().lag_s
+    return open_reader(
+        providers,
+        clock=container.clock(),
+        network=int(ton.network),
+        freshness=Freshness(lag_s=lag_s),
+    )
+
+
+def configure(container: Container, ton: TonSettings, reader: ToncenterReader) -> Withdrawals:
+    """Open vault and shop on a reader."""
+    contracts = Contracts(vault=ton.vault, jetton_master=ton.jetton_master)
+    withdrawals = Withdrawals(
+        pipeline=container.pipeline(),
+        store=container.store(),
+        signer=LocalSigner(
+            oracle_key(ton.oracle_environ), vault=ton.vault, jetton_master=ton.jetton_master
+        ),
+        chain=reader,
+        contracts=contracts,
+    )
+    container.vaults().configure(
+        withdrawals=withdrawals,
+        chain=reader,
+        contracts=contracts,
+        min_ton_nano=ton.min_vault_ton_nano,
+    )
+    if ton.created_brokers_wallet:
+        container.shop().open(
+            pipeline=container.pipeline(),
+            payments=reader,
+            wallet=ton.created_brokers_wallet,
+            network=int(ton.network),
+        )
+    return withdrawals
+
+
+async def settle_for_ever(withdrawals: Withdrawals) -> None:
+    """Settle claims again and again; what can't be settled now is looked at next time."""
+    while True:
+        await asyncio.sleep(SETTLE_SECONDS)
+        try:
+            ended = await withdrawals.settle_all()
+        except Unavailable as error:
+            _log.warning("settlement postponed", reason=str(error))
+        except Exception:  # noqa: BLE001 - one broken claim mustn't end the settlement for good
+            _log.exception("settlement failed")
+        else:
+            if ended:
+                _log.info("claims settled", ended=ended)
