@@ -19,10 +19,11 @@ from aiba_domain.claims.commands import (
 )
 from aiba_domain.claims.ports import ChainReader, Signer, SignerRefused, SignerUnavailable
 from aiba_domain.decision import Accepted, Principal
-from aiba_domain.errors import DomainError
+from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.ports import Reader, Store, Unavailable
 
 _PAGE = 100
+_MOST_OUTAGES = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,14 +96,26 @@ class Withdrawals:
     async def settle_all(self) -> int:
         """Settle every claim in flight that the chain has decided; return how many ended.
 
-        Raises Unavailable as soon as the chain
-        can't be read: the next run goes on.
+        A claim that can't be settled now holds up no other: what it failed with is raised when the
+        others have had their turn. After several outages in a row the rest waits for the next run.
         """
-        ended, after = 0, None
+        ended, outages, after = 0, 0, None
+        failure: Exception | None = None
         while claims := await self._page(after):
             for claim in claims:
-                ended += await self._settle(claim)
+                try:
+                    ended += await self._settle(claim)
+                except InvariantViolation as error:
+                    failure = error
+                except Unavailable as error:
+                    failure, outages = failure or error, outages + 1
+                    if outages == _MOST_OUTAGES:
+                        raise
+                else:
+                    outages = 0
             after = (claims[-1].created_at, claims[-1].id)
+        if failure is not None:
+            raise failure
         return ended
 
     async def _settle(self, claim: Claim) -> bool:

@@ -1,0 +1,238 @@
+"""The settlement: each claim ends once, by what the chain says, and holds up no other."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aiba_domain.claims.claim import EXPIRY_MARGIN_S, ChainView, Claim, ClaimState, verdict
+from aiba_domain.economy.ledger import Posting, emission_account, player_account
+from aiba_domain.errors import InvariantViolation
+from aiba_domain.money import MAX_AMOUNT, Currency
+from aiba_domain.ports import Unavailable, UnitOfWork
+from aiba_domain.testing import strategies
+from aiba_domain.testing.chain import Exit, ModelReader
+from tests.support.arena import entries, held
+from tests.unit.claims.support import LATE_S, Bank, cheque
+
+
+@given(claim=strategies.claims(), seqno=st.integers(-2, 2), late=st.integers(-2, 2))
+def test_the_chain_is_asked_first_and_then_the_chain_s_time(
+    claim: Claim, seqno: int, late: int
+) -> None:
+    """Reached is confirmed whenever it is seen; expired is later than validity and margin."""
+    edge = claim.terms.valid_until_s + EXPIRY_MARGIN_S
+    seen = ChainView(seqno=max(0, claim.terms.seqno + seqno), time_s=edge + late)
+    expected = None
+    if claim.state in {ClaimState.RESERVED, ClaimState.SIGNED}:
+        if seqno >= 0:
+            expected = ClaimState.CONFIRMED
+        elif late > 0:
+            expected = ClaimState.REFUNDED
+    assert verdict(claim, seen) is expected
+
+
+def test_d17_a_payment_that_is_seen_late_is_confirmed(bank: Bank) -> None:
+    """A claim paid in its last second and looked at days later was paid: it is never refunded."""
+    bank.open("1", 100)
+    claim = bank.claim("1", 100)
+    assert bank.send(claim, later_s=600) is Exit.PAID
+    bank.wait(10 * 86_400)
+    bank.play.clock.advance(10 * 86_400_000)
+    assert bank.settle() == 1
+    ended = bank.stored(claim)
+    assert (ended.state, ended.settled_at) == (ClaimState.CONFIRMED, bank.play.clock.now())
+    assert ended.seen == ChainView(seqno=1, time_s=bank.chain.now_s)
+    assert (bank.aiba("1"), bank.in_flight(), bank.on_chain()) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("hours", [-10_000, 10_000])
+def test_d17_the_service_s_clock_ends_no_claim(bank: Bank, hours: int) -> None:
+    """However wrong our own clock is, a claim lives as long as the chain would pay it."""
+    bank.open("1", 100)
+    claim = bank.claim("1")
+    bank.play.clock.advance(hours * 3_600_000)
+    assert bank.settle() == 0
+    bank.wait(600)
+    assert bank.settle() == 0
+    assert bank.send(claim, later_s=0) is Exit.PAID
+    assert bank.settle() == 1
+    assert bank.stored(claim).state is ClaimState.CONFIRMED
+
+
+def test_d17_a_server_that_lags_refunds_nothing(bank: Bank) -> None:
+    """A server that missed the payment has seen no time after the validity either."""
+    bank.open("1", 100)
+    claim = bank.claim("1")
+    bank.wait(599)
+    bank.chain.send(cheque(claim))
+    assert bank.chain.block(1) == [Exit.PAID]
+    bank.chain.block(LATE_S)
+    assert bank.settle() == 0
+    assert bank.stored(claim).state is ClaimState.SIGNED
+    bank.chain.sync()
+    assert bank.settle() == 1
+    assert bank.stored(claim).state is ClaimState.CONFIRMED
+
+
+def test_d12_an_expired_claim_is_refunded_and_the_next_one_works(bank: Bank) -> None:
+    """Not before validity and margin have passed; then the same seqno is signed anew and paid."""
+    bank.open("1", 100)
+    lost = bank.claim("1", 60, "lost")
+    bank.wait(LATE_S - 1)
+    assert bank.settle() == 0
+    assert bank.refusal("1", 10, "early").code == "pending_claim"
+    bank.wait(1)
+    assert bank.settle() == 1
+    assert bank.stored(lost).state is ClaimState.REFUNDED
+    assert (bank.aiba("1"), bank.in_flight()) == (100, 0)
+    again = bank.claim("1", 70, "again")
+    assert again.terms.seqno == lost.terms.seqno == 1
+    assert again.terms.valid_until_s == bank.chain.now_s + 600
+    assert bank.send(lost) is Exit.EXPIRED
+    assert bank.send(again) is Exit.PAID
+    assert bank.settle() == 1
+    assert bank.stored(lost).state is ClaimState.REFUNDED
+    assert bank.stored(again).state is ClaimState.CONFIRMED
+    assert (bank.aiba("1"), bank.in_flight(), bank.on_chain()) == (30, 0, 70 - 100)
+
+
+def test_a_claim_that_was_reserved_and_never_signed_comes_back(bank: Bank) -> None:
+    """A signer that never answers costs nobody anything but time."""
+    bank.open("1", 100)
+    bank.signer.is_down = True
+    with pytest.raises(Unavailable):
+        bank.claim("1", 40)
+    (claim,) = bank.claims("1")
+    assert (claim.state, bank.in_flight()) == (ClaimState.RESERVED, 40)
+    bank.wait(LATE_S)
+    assert bank.settle() == 1
+    assert bank.stored(claim).state is ClaimState.REFUNDED
+    assert (bank.aiba("1"), bank.in_flight()) == (100, 0)
+
+
+@pytest.mark.parametrize("is_paid", [True, False])
+def test_a_claim_ends_once_however_many_settle_it(bank: Bank, is_paid: bool) -> None:  # noqa: FBT001
+    """Eight settlements at one moment, and eight more later, move the money once."""
+    bank.open("1", 100)
+    claim = bank.claim("1")
+    if is_paid:
+        bank.send(claim)
+    bank.wait(LATE_S)
+
+    async def together() -> list[int]:
+        return await asyncio.gather(*(bank.withdrawals.settle_all() for _ in range(8)))
+
+    bank.play.run(together())
+    before = len(entries(bank.play))
+    assert bank.play.run(together()) == [0] * 8
+    assert len(entries(bank.play)) == before
+    assert bank.aiba("1") == (0 if is_paid else 100)
+    moved = [entry.posting.reason for entry in entries(bank.play)]
+    assert moved == [
+        "deposit",
+        "withdraw_to_chain",
+        "claim_confirmed" if is_paid else "claim_refunded",
+    ]
+
+
+def test_more_claims_than_a_page_holds_are_all_settled(bank: Bank) -> None:
+    """Of 230 claims every one ends in one run, those of one instant too."""
+    players = [str(number) for number in range(230)]
+    for player in players:
+        bank.open(player, 1)
+        bank.claim(player)
+        bank.play.clock.advance(int(player) % 3)
+    bank.wait(LATE_S)
+    assert bank.settle() == 230
+    assert bank.in_flight() == 0
+    assert {bank.aiba(player) for player in players} == {1}
+
+
+class Patchy(ModelReader):
+    """A reader that never answers for some recipients."""
+
+    unreadable: frozenset[str] = frozenset()
+    looks = 0
+
+    async def view(self, vault: str, recipient: str) -> ChainView:
+        """Look, unless it is at one of those."""
+        self.looks += 1
+        if recipient in self.unreadable:
+            raise Unavailable("no answer for this one")
+        return await super().view(vault, recipient)
+
+
+def _patchy(bank: Bank) -> Patchy:
+    reader = Patchy(bank.chain)
+    bank.withdrawals._chain = reader
+    return reader
+
+
+def test_a_recipient_that_can_t_be_read_holds_up_no_other(bank: Bank) -> None:
+    """The others end; the failure is told; the one ends as soon as it can be read."""
+    wallets = {player: bank.open(player, 10) for player in "123"}
+    for player in wallets:
+        bank.claim(player)
+        bank.play.clock.advance(1)
+    bank.wait(LATE_S)
+    reader = _patchy(bank)
+    reader.unreadable = frozenset({wallets["1"]})
+    with pytest.raises(Unavailable):
+        bank.settle()
+    assert [bank.aiba(player) for player in wallets] == [0, 10, 10]
+    reader.unreadable = frozenset()
+    assert bank.settle() == 1
+    assert bank.in_flight() == 0
+
+
+def test_while_the_chain_is_down_it_is_not_asked_for_every_claim(bank: Bank) -> None:
+    """After a few outages in a row the rest waits for the next run."""
+    wallets = [bank.open(str(number), 1) for number in range(20)]
+    for number in range(20):
+        bank.claim(str(number))
+    bank.wait(LATE_S)
+    reader = _patchy(bank)
+    reader.unreadable = frozenset(wallets)
+    with pytest.raises(Unavailable):
+        bank.settle()
+    assert reader.looks < 10
+    reader.unreadable = frozenset()
+    assert bank.settle() == 20
+
+
+def test_a_claim_whose_refund_breaks_a_rule_holds_up_no_other(bank: Bank) -> None:
+    """A balance that can't take the refund stops that claim alone, loudly, with nothing moved."""
+    for player in "12":
+        bank.open(player, 10)
+        bank.claim(player)
+        bank.play.clock.advance(1)
+    bank.wait(LATE_S)
+    _fill(bank, "1")
+    with pytest.raises(InvariantViolation):
+        bank.settle()
+    assert bank.aiba("2") == 10
+    assert bank.in_flight() == 10
+    assert [claim.state for claim in bank.claims("1")] == [ClaimState.SIGNED]
+
+
+def _fill(bank: Bank, player: str) -> None:
+    """Bring a balance to the largest amount with money from a day's emission."""
+    posting = Posting(
+        currency=Currency.AIBA,
+        amount=MAX_AMOUNT - bank.aiba(player),
+        debit=emission_account("2026-01-01", "x"),
+        credit=player_account(player),
+        reason="r",
+        arena="x",
+        league="l",
+        source_type="s",
+        source_id="i",
+    )
+
+    async def work(unit: UnitOfWork) -> None:
+        await unit.write(at=0, postings=(posting,))
+
+    bank.play.run(bank.play.store.transact(work))
+    assert held(bank.play, player_account(player))[Currency.AIBA] == MAX_AMOUNT
