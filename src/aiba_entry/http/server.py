@@ -6,6 +6,7 @@ signal drains: accepted requests are answered, new connections refused, then the
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -107,6 +108,9 @@ class Server(uvicorn.Server):
         """Listen, then tell where."""
         await super().startup(sockets=sockets)
         if self.started:
+            # What is here now stays; a collector that goes through it again stops every request.
+            gc.collect()
+            gc.freeze()
             host, port = self.servers[0].sockets[0].getsockname()[:2]
             self._announce(host, port)
 
