@@ -103,7 +103,7 @@ class Arena:
         nanotons: int = TON,
     ) -> Wallet:
         """Return a funded wallet whose key is made of a text; its first message deploys it."""
-        wallet = make_wallet(version, key_of(seed))
+        wallet = make_wallet(version, key_of(seed), network_id=self.chain.network_id)
         if nanotons:
             self.chain.fund(wallet.address, nanotons)
         return wallet

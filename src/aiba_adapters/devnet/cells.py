@@ -83,10 +83,12 @@ def internal_message(
     body: Cell | None = None,
     state: StateInit | None = None,
     bounce: bool = True,
+    created_lt: int = 0,
+    created_at: int = 0,
 ) -> Cell:
     """Return a message between accounts; `value` in nanotons.
 
-    A wallet sends one without a source; the chain fills in source, fees and time.
+    A wallet sends one without a source; the chain fills in source, fees, and when it was made.
     """
     head = (
         Builder()
@@ -96,8 +98,8 @@ def internal_message(
         .store_bits("0")  # no other currencies
         .store_coins(0)
         .store_coins(0)
-        .store_uint(0, 64)
-        .store_uint(0, 32)
+        .store_uint(created_lt, 64)
+        .store_uint(created_at, 32)
     )
     return _with_state_and_body(head, state, body)
 

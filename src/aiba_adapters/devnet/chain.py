@@ -1,7 +1,7 @@
 """A chain in this process: accounts, messages that find their way, blocks, and time that obeys."""
 
 import threading
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -28,6 +28,10 @@ from aiba_adapters.ton.addresses import Address
 
 GENESIS_S: Final = 1_700_000_000
 """When a chain begins unless told otherwise, in seconds since the Unix epoch."""
+
+MAINNET: Final = -239
+TESTNET: Final = -3
+"""Ids of networks. A local chain says that it is the test network, so that nobody is misled."""
 
 FAUCET: Final = Address(-1, bytes(32))
 """Where TON comes from that nobody had: the address that mainnet's rewards come from."""
@@ -111,8 +115,10 @@ class LocalChain:
         *,
         start_s: int = GENESIS_S,
         clock: Callable[[], float] | None = None,
+        network_id: int = TESTNET,
         tvm: Tvm | None = None,
     ) -> None:
+        self.network_id = network_id
         self._tvm = tvm if tvm is not None else Tvm()
         self._clock = clock if clock is not None else lambda: start_s
         self._offset = 0
@@ -131,6 +137,11 @@ class LocalChain:
         self._lt = _LT_OF_BLOCK
         self._blocks = [Block(seqno=1, now=self.now, start_lt=self._lt, end_lt=self._lt)]
         self._genesis = self.snapshot()
+
+    @property
+    def is_testnet(self) -> bool:
+        """Tell whether friendly addresses are marked as not for the main network."""
+        return self.network_id != MAINNET
 
     # Time
 
@@ -158,6 +169,11 @@ class LocalChain:
                 self._lt += _LT_OF_BLOCK
                 self._close_block(self._lt)
             return self._blocks[-1]
+
+    @property
+    def first_block(self) -> Block:
+        """Return the block that the chain began with."""
+        return self._blocks[0]
 
     def block(self, seqno: int) -> Block | None:
         """Return a block by its number."""
@@ -217,15 +233,18 @@ class LocalChain:
         bounce: bool = True,
     ) -> Trace:
         """Let an account send a message that its code did not ask for; the value is made for it."""
-        message = internal_message(
-            source=source,
-            destination=destination,
-            value=value,
-            body=body,
-            state=state,
-            bounce=bounce,
-        )
         with self._lock:
+            self._lt += _LT_STEP  # no two of them are the same message
+            message = internal_message(
+                source=source,
+                destination=destination,
+                value=value,
+                body=body,
+                state=state,
+                bounce=bounce,
+                created_lt=self._lt,
+                created_at=self.now,
+            )
             return self._take(cell_of(bag(message)))
 
     def fund(self, account: Address, nanotons: int) -> Trace:
@@ -311,6 +330,11 @@ class LocalChain:
         with self._lock:
             self._index()
             return self._sent_by.get(message_hash)
+
+    def first_of_block(self, seqno: int) -> Transaction:
+        """Return the transaction that all others of a block followed from."""
+        with self._lock:
+            return self._log[bisect_left(self._log, seqno, key=lambda one: one.block)]
 
     # Going back
 
@@ -402,6 +426,7 @@ class LocalChain:
         return self._tvm.execute(account, message, now=now, lt=self._lt)
 
     def _undo(self, before: dict[Address, Cell | None], start: int) -> None:
+        """Put back what a message that came to nothing had changed."""
         self._lt = start - _LT_OF_BLOCK
         for address, stored in before.items():
             if stored is None:

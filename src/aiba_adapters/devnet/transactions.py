@@ -51,6 +51,11 @@ class Transaction:
         return refs_of(refs_of(self.cell)[0])[0]
 
     @property
+    def messages_out(self) -> list[Cell]:
+        """Return the messages that it sends, in order."""
+        return messages_out(self.cell)
+
+    @property
     def exit_code(self) -> int | None:
         """Return how the contract's code ended (0 is well); None if it did not run."""
         return int(self.compute.exit_code) if self.compute.type_ == "vm" else None

@@ -16,9 +16,6 @@ from pytoniq_core.boc.cell import Cell
 from aiba_adapters.devnet.cells import StateInit, cell_from, external_message, internal_message
 from aiba_adapters.ton.addresses import Address
 
-MAINNET: Final = -239
-"""The id of the main network, which is part of a V5R1 wallet's own id."""
-
 _SUBWALLET: Final = 698983191
 _V5_CONTEXT: Final = 0x80000000  # a client's wallet, number 0, in the basechain
 _V5_SIGNED_EXTERNAL: Final = 0x7369676E
@@ -132,7 +129,8 @@ class WalletV5R1(Wallet):
 
     version = WalletVersion.V5R1
 
-    def __init__(self, key: SigningKey, *, network_id: int = MAINNET) -> None:
+    def __init__(self, key: SigningKey, *, network_id: int) -> None:
+        """Take the key and the network, whose id is part of the wallet's own."""
         super().__init__(key)
         self._wallet_id = (network_id & 0xFFFFFFFF) ^ _V5_CONTEXT
 
@@ -155,9 +153,11 @@ class WalletV5R1(Wallet):
         return cell
 
 
-def make_wallet(version: WalletVersion, key: SigningKey) -> Wallet:
+def make_wallet(version: WalletVersion, key: SigningKey, *, network_id: int) -> Wallet:
     """Return the wallet of a version for a key."""
-    return WalletV4R2(key) if version is WalletVersion.V4R2 else WalletV5R1(key)
+    if version is WalletVersion.V4R2:
+        return WalletV4R2(key)
+    return WalletV5R1(key, network_id=network_id)
 
 
 @cache

@@ -11,6 +11,7 @@ _COMMANDS: Final = {
     "demo": "aiba_entry.cli.demo:demo",
     "verify": "aiba_entry.cli.verify:verify_command",
     "vectors": "aiba_entry.cli.vectors:vectors",
+    "devnet": "aiba_entry.cli.devnet:devnet",
     "init-data": "aiba_entry.cli.init_data:init_data",
     "seed": "aiba_entry.cli.seed:seed",
     "policy": "aiba_entry.cli.policy:policy",

@@ -14,6 +14,8 @@ from aiba_adapters.devnet.arena import TON, Arena, key_of
 from aiba_adapters.devnet.cells import bag, comment, external_message, normalised_hash
 from aiba_adapters.devnet.chain import (
     GENESIS_S,
+    MAINNET,
+    TESTNET,
     ChainError,
     ChainStuckError,
     LocalChain,
@@ -261,11 +263,11 @@ def test_messages_without_end_are_stopped(arena: Arena, monkeypatch: pytest.Monk
     assert arena.chain.snapshot() == before
 
 
-def test_wallets_have_the_addresses_that_applications_show() -> None:
-    """Two addresses of a known key, as other software makes them."""
+def test_a_v5_wallet_belongs_to_one_network() -> None:
+    """One key has another wallet on each network, but one of the older kind on both."""
     key = key_of("owner")
-    assert WalletV4R2(key).address != WalletV5R1(key).address
-    assert WalletV5R1(key).address != WalletV5R1(key, network_id=-3).address
+    main, test = (WalletV5R1(key, network_id=one).address for one in (MAINNET, TESTNET))
+    assert len({main, test, WalletV4R2(key).address}) == 3
 
 
 @given(st.text(max_size=400))
