@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Final
 
 from aiba_adapters.signing.local import LocalSigner, oracle_key
-from aiba_adapters.toncenter.endpoints import Provider
+from aiba_adapters.toncenter.endpoints import Provider, endpoint
 from aiba_adapters.toncenter.reader import Freshness, ToncenterReader, open_reader
+from aiba_domain.application.purchases import Cashier, Purchases
 from aiba_domain.application.withdrawals import Contracts, Withdrawals
 from aiba_domain.ports import Unavailable
 from aiba_entry.container import Container
@@ -41,10 +43,13 @@ async def on_chain(container: Container) -> AsyncIterator[None]:
 
 def reader_for(ton: TonSettings, container: Container) -> ToncenterReader:
     """Return the reader of the chain that the settings name."""
-    urls = [ton.provider_url] + ([ton.fallback_url] if ton.fallback_url else [])
-    providers = [
-        Provider(url=url, api_key=ton.api_key, requests_per_s=ton.requests_per_s) for url in urls
-    ]
+    first = Provider(url=ton.provider_url, api_key=ton.api_key, requests_per_s=ton.requests_per_s)
+    providers = [first]
+    if ton.fallback_url:
+        # The key is one provider's: another one must not learn it.
+        same = endpoint(ton.fallback_url).host == endpoint(ton.provider_url).host
+        key = ton.api_key if same else None
+        providers.append(replace(first, url=ton.fallback_url, api_key=key))
     lag_s = None if ton.chain_keeps_own_time else Freshness().lag_s
     return open_reader(
         providers,
@@ -73,11 +78,16 @@ def configure(container: Container, ton: TonSettings, reader: ToncenterReader) -
         min_ton_nano=ton.min_vault_ton_nano,
     )
     if ton.created_brokers_wallet:
+        cashier = Cashier(
+            network=int(ton.network), created_brokers_wallet=ton.created_brokers_wallet
+        )
         container.shop().open(
-            pipeline=container.pipeline(),
-            payments=reader,
-            wallet=ton.created_brokers_wallet,
-            network=int(ton.network),
+            Purchases(
+                pipeline=container.pipeline(),
+                store=container.store(),
+                payments=reader,
+                cashier=cashier,
+            )
         )
     return withdrawals
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiba_adapters.signing.local import KEY_VARIABLE, OracleKeyUnusable, oracle_key
 from aiba_adapters.ton.addresses import AddressRefused, parse
 from aiba_adapters.ton.proof import Network
+from aiba_adapters.toncenter.endpoints import endpoint
 
 NEEDED: Final = (
     "ARENA_VAULT_ADDRESS",
@@ -143,9 +143,10 @@ def _url(name: str, get: Get, fault: Fault) -> str | None:
     text = get(name)
     if text is None:
         return None
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        fault(name, "must be an http or https URL")
+    try:
+        endpoint(text)
+    except ValueError as error:
+        fault(name, str(error))
         return None
     return text.rstrip("/")
 
