@@ -35,10 +35,20 @@ class FaultyStore:
         return pending
 
     async def transact(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
-        """Run `work` on the store behind, crashing where it was told to."""
+        """Run `work` on the store behind, crashing where it was told to.
+
+        What has died stays dead, also where the store runs it again.
+        """
+        dead: list[Crash] = []
 
         async def faulty(unit: UnitOfWork) -> T:
-            return await work(cast("UnitOfWork", _FaultyUnit(unit, self._pass)))
+            if dead:
+                raise dead[0]
+            try:
+                return await work(cast("UnitOfWork", _FaultyUnit(unit, self._pass)))
+            except Crash as crash:
+                dead.append(crash)
+                raise
 
         result = await self.inner.transact(faulty)
         self._pass("the commit")
