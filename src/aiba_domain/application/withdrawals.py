@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from aiba_domain.application.pipeline import Answer, Pipeline
 from aiba_domain.application.upkeep import SERVICE
-from aiba_domain.claims.claim import Claim, ClaimState
+from aiba_domain.claims.claim import ChainView, Claim, ClaimState
 from aiba_domain.claims.commands import (
     BY_BATTLE,
     BY_REQUEST,
@@ -16,12 +16,15 @@ from aiba_domain.claims.commands import (
     RecordSignature,
     ReserveClaim,
     SettleClaim,
+    claim_id,
 )
 from aiba_domain.claims.ports import ChainReader, Signer, SignerRefused, SignerUnavailable
 from aiba_domain.decision import Accepted, Principal
 from aiba_domain.errors import DomainError, InvariantViolation
+from aiba_domain.idempotency import parse_key
 from aiba_domain.ports import Reader, Store, Unavailable
 
+_UNSEEN = ChainView(seqno=0, time_s=0)
 _PAGE = 100
 _MOST_OUTAGES = 5
 
@@ -59,14 +62,18 @@ class Withdrawals:
         """Withdraw `amount` AIBA, or all there is, and return the signed claim.
 
         The same key gives the same claim again, signature included, also where an earlier answer
-        was lost half-way. Raises DomainError as the pipeline does and `claim not signed` with the
-        signer's reason, and Unavailable while chain or signer can't answer. A claim that was
-        reserved and isn't signed is taken up by the next request, or refunded once it has expired.
+        was lost half-way, and while the chain is down. Raises DomainError as the pipeline does and
+        `claim not signed` with the signer's reason, and Unavailable while chain or signer can't
+        answer. A claim that was reserved and isn't signed is taken up by the next request, or
+        refunded once it has expired.
         """
-        recipient = await self._wallet(principal.id)
-        if recipient is None:
+        known = claim_id(principal.id, by, parse_key(key) or "")
+        recipient, is_known = await self._standing(principal.id, known)
+        if not recipient:
             raise DomainError("wallet_required")
-        seen = await self._chain.view(self._contracts.vault, recipient)
+        # What is known is answered from memory, whatever the chain does.
+        vault = self._contracts.vault
+        seen = _UNSEEN if is_known else await self._chain.view(vault, recipient)
         command = ReserveClaim(
             amount=amount,
             source_type=by,
@@ -139,10 +146,12 @@ class Withdrawals:
         )
         return (await self._pipeline.execute(SERVICE, command)).reply().claim
 
-    async def _wallet(self, player_id: str) -> str | None:
-        async def look(read: Reader) -> str | None:
+    async def _standing(self, player_id: str, claim_id: str) -> tuple[str, bool]:
+        """Return the player's wallet, blank without one, and whether a claim is there already."""
+
+        async def look(read: Reader) -> tuple[str, bool]:
             player = await read.player(player_id)
-            return (player.wallet or None) if player else None
+            return player.wallet if player else "", await read.claim(claim_id) is not None
 
         return await self._store.read(look)
 

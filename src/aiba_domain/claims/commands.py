@@ -128,6 +128,11 @@ def decide_wallet(
     )
 
 
+def claim_id(player_id: str, source_type: str, key: str) -> str:
+    """Return the id of the claim that a player's key stands for."""
+    return derive_id("claim", player_id, source_type, key)
+
+
 async def load_till(command: ReserveClaim, context: Context, read: Reader) -> Till:
     """Load what a reservation needs."""
     day = day_key(context.now)
@@ -159,7 +164,7 @@ def decide_reserve(
     if refusal:
         return refusal
     claim = Claim(
-        id=derive_id("claim", player.id, command.source_type, context.key),
+        id=claim_id(player.id, command.source_type, context.key),
         player_id=player.id,
         request_id=context.key,
         source_type=command.source_type,

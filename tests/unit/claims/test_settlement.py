@@ -113,7 +113,7 @@ def test_a_claim_that_was_reserved_and_never_signed_comes_back(bank: Bank) -> No
 
 
 @pytest.mark.parametrize("is_paid", [True, False])
-def test_a_claim_ends_once_however_many_settle_it(bank: Bank, is_paid: bool) -> None:  # noqa: FBT001
+def test_a_claim_ends_once_however_many_settle_it(bank: Bank, *, is_paid: bool) -> None:
     """Eight settlements at one moment, and eight more later, move the money once."""
     bank.open("1", 100)
     claim = bank.claim("1")

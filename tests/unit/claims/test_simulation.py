@@ -150,12 +150,12 @@ def test_d79_a_signature_before_the_reservation_is_found() -> None:
         async def claim(
             self, principal: Principal, amount: int | None, key: object, *, by: str = BY_REQUEST
         ) -> Answer[ClaimReply]:
-            recipient = await self._wallet(principal.id)
-            seen = await self._chain.view(VAULT, recipient or "")
+            recipient, _ = await self._standing(principal.id, "")
+            seen = await self._chain.view(VAULT, recipient)
             terms = ClaimTerms(
                 vault=VAULT,
                 jetton_master=JETTON_MASTER,
-                recipient=recipient or "",
+                recipient=recipient,
                 amount=amount or 1,
                 seqno=seen.seqno + 1,
                 valid_until_s=seen.time_s + VALIDITY_S,
