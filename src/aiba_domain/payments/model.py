@@ -39,10 +39,11 @@ def transaction_hash(text: object, field: str = "txHash") -> str:
         if _HEX.fullmatch(text):
             return text.lower()
         if _BASE64.fullmatch(text):
-            whole = base64.b64decode(text.rstrip("=").translate(_TO_STANDARD) + "=")
-            # 43 characters hold 258 bits: two texts that differ in the last two are not both it.
-            if base64.b64encode(whole).decode() == text.rstrip("=").translate(_TO_STANDARD) + "=":
-                return whole.hex()
+            standard = text.rstrip("=").translate(_TO_STANDARD) + "="
+            digest = base64.b64decode(standard)
+            # 43 characters hold two bits too many: with other bits there it would have two names.
+            if base64.b64encode(digest).decode() == standard:
+                return digest.hex()
     raise InvalidInput(field, f"hash of {_HASH_BYTES} bytes as hex or base64")
 
 
