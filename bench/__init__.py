@@ -12,9 +12,9 @@ target makes it exit with 1. How to read it:
   entries, the idempotency record, on the disk before the answer. Only the limits are out of its
   way: the bench's own mode takes no energy, and the day's caps are at their highest.
 - The load is closed: 32 connections, each waits for its answer before it sends the next request.
-  Latencies of all rounds are pooled, rates are the median of the rounds.
-- *Growth* puts two databases side by side, filled with a history through the store's own port and
-  audited; the smaller one is put back to its size before each round.
+  Rates and latencies are the median of the rounds, ratios the median of the ratios of neighbours.
+- *Growth* loads two databases in turn, a slice here and a slice there. Both were filled with a
+  history through the store's own port and audited; a round takes a new copy of the short one.
 - The sync rate of the disk is there because every durable number hangs on it.
 
 The numbers of a busy machine are worth little; the load average at the start is in the table.

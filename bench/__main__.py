@@ -21,12 +21,13 @@ from bench.startup import measure_startup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How much to measure. `few` and `many` are ledger rows, `seconds` a round's of load.
+    """How much to measure: `loads` are rounds of `seconds` each, `few` and `many` ledger rows.
 
     The players take turns, so that a battle never meets another of the same player.
     """
 
     rounds: int
+    loads: int
     seconds: float
     few: int
     many: int
@@ -35,8 +36,8 @@ class Size:
     players: int = 256
 
 
-FULL: Final = Size(rounds=7, seconds=3, few=10_000, many=1_000_000, battles=4_000)
-QUICK: Final = Size(rounds=3, seconds=1, few=10_000, many=100_000, battles=1_500)
+FULL: Final = Size(rounds=7, loads=21, seconds=1, few=10_000, many=1_000_000, battles=4_000)
+QUICK: Final = Size(rounds=3, loads=7, seconds=0.5, few=10_000, many=100_000, battles=1_500)
 _REPLAYS: Final = {
     "replay, one at a time": ("receipts replayed one at a time, one core", 250_000),
     "replay, batch": ("receipts replayed in a batch, one core", 800_000),
@@ -52,7 +53,7 @@ async def measure(size: Size, folder: Path) -> list[Figure]:
             folder, rounds=size.rounds, battles=size.battles, players=size.players
         ),
         *await measure_serving(
-            folder / "serving", rounds=size.rounds, seconds=size.seconds, players=size.players
+            folder / "serving", rounds=size.loads, seconds=size.seconds, players=size.players
         ),
         *await measure_growth(
             folder,

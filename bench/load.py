@@ -32,6 +32,10 @@ class Run:
         """Return the answers a second."""
         return len(self.latencies) / self.seconds
 
+    def percentile_ms(self, percent: float) -> float:
+        """Return a percentile of the latencies, in milliseconds."""
+        return percentile(self.latencies, percent) * 1000
+
 
 def percentile(values: Sequence[float], percent: float) -> float:
     """Return the smallest value that `percent` of all are not above."""

@@ -15,12 +15,13 @@ from aiba_adapters.sqlite import SqliteStore
 from aiba_domain.application.audit import audit_store
 from aiba_entry.service import DATABASE
 from bench.history import write_history
-from bench.load import CONNECTIONS, Load, Run, percentile, request
+from bench.load import CONNECTIONS, Load, Run, request
 from bench.pipelines import open_arena
 from bench.report import MEGABYTE, Figure
 from bench.service import GUARDED_NO_OP, NO_OP, SECRETS, Served, started
 
 BATTLE: Final = "/api/battle/run"
+_SLICES: Final = 8
 _HOUR_MS: Final = 3_600_000
 _MEMORY: Final = "aiba_process_resident_memory_bytes "
 
@@ -73,8 +74,7 @@ async def measure_serving(
 def _serving_figures(
     no_op: Sequence[Run], guarded: Sequence[Run], battle: Sequence[Run], memory: int
 ) -> list[Figure]:
-    latencies = [latency for run in battle for latency in run.latencies]
-    tail = percentile(latencies, 99) / percentile(latencies, 50)
+    tail = median(run.percentile_ms(99) / run.percentile_ms(50) for run in battle)
     return [
         _loaded(f"no-op POST, {CONNECTIONS} connections", no_op),
         _loaded("no-op POST behind session and limits", guarded),
@@ -93,7 +93,7 @@ def _serving_figures(
             value=memory / MEGABYTE,
             unit="MB",
             below=250,
-            note=f"after {len(latencies):,} battles",
+            note=f"after {sum(len(run.latencies) for run in battle):,} battles",
         ),
     ]
 
@@ -101,26 +101,31 @@ def _serving_figures(
 async def measure_growth(
     folder: Path, *, few: int, many: int, rounds: int, battles: int, players: int
 ) -> list[Figure]:
-    """Fight the same battles on a short and on a long ledger, in alternating rounds."""
+    """Fight the same battles on a short and on a long ledger, a slice here and a slice there.
+
+    Each round takes a new copy of the short one, so that it stays short.
+    """
     short, long = folder / "short", folder / "long"
     for place, rows in ((short, few), (long, many)):
         await make_ledger(place, rows=rows, players=players)
-    pairs: list[tuple[Run, Run]] = []
+    on_short: list[Run] = []
+    on_long: list[Run] = []
     memory = 0
     for _ in range(rounds):
-        with copied(short, folder / "copy") as copy:
-            on_short, _ = await _fight(copy, battles, players)
-        on_long, resident = await _fight(long, battles, players)
-        memory = max(memory, resident)
-        pairs.append((on_short, on_long))
+        with (
+            copied(short, folder / "copy") as copy,
+            started(copy, players=players) as here,
+            started(long, players=players) as there,
+        ):
+            await _compare(here, there, battles, on_short, on_long)
+            memory = max(memory, resident_bytes(there))
     await check_ledger(long)
-    on_short_runs, on_long_runs = zip(*pairs, strict=True)
     return [
-        _loaded(f"battle/run with {few:,} ledger rows", on_short_runs),
-        _loaded(f"battle/run with {many:,} ledger rows", on_long_runs),
+        _loaded(f"battle/run with {few:,} ledger rows", on_short),
+        _loaded(f"battle/run with {many:,} ledger rows", on_long),
         Figure(
             name=f"{many:,} rows : {few:,} rows",
-            value=_paired(on_long_runs, on_short_runs),
+            value=_paired(on_long, on_short),
             unit="x",
             at_least=0.9,
         ),
@@ -165,15 +170,22 @@ def copied(folder: Path, copy: Path) -> Iterator[Path]:
         shutil.rmtree(copy)
 
 
-async def _fight(folder: Path, battles: int, players: int) -> tuple[Run, int]:
-    """Fight on a service of its own, after a tenth as many that don't count."""
-    with started(folder, players=players) as served:
-        requests = Requests(served.brokers)
-        load = await Load.connect(served.port)
-        checked(await load.run(requests.to(BATTLE), count=max(1, battles // 10)))
-        run = checked(await load.run(requests.to(BATTLE), count=battles))
+async def _compare(
+    here: Served, there: Served, battles: int, on_here: list[Run], on_there: list[Run]
+) -> None:
+    """Fight on two services in turn, after a slice each that doesn't count."""
+    sides = [
+        (Requests(served.brokers), await Load.connect(served.port), runs)
+        for served, runs in ((here, on_here), (there, on_there))
+    ]
+    size = max(1, battles // _SLICES)
+    for number in range(_SLICES + 1):
+        for requests, load, runs in sides if number % 2 else reversed(sides):
+            run = checked(await load.run(requests.to(BATTLE), count=size))
+            if number:
+                runs.append(run)
+    for _, load, _ in sides:
         load.close()
-        return run, resident_bytes(served)
 
 
 def checked(run: Run) -> Run:
@@ -194,8 +206,7 @@ def resident_bytes(served: Served) -> int:
 
 
 def _loaded(name: str, runs: Sequence[Run]) -> Figure:
-    latencies = [latency for run in runs for latency in run.latencies]
-    p50, p99 = percentile(latencies, 50) * 1000, percentile(latencies, 99) * 1000
+    p50, p99 = (median(run.percentile_ms(each) for run in runs) for each in (50, 99))
     return Figure(
         name=name,
         value=median(run.rate for run in runs),

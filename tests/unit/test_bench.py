@@ -9,7 +9,9 @@ import bench.__main__ as program
 from bench.load import percentile
 from bench.report import Figure, Machine, Report
 
-TINY = program.Size(rounds=1, seconds=0.05, few=20, many=60, battles=40, replays=40, players=8)
+TINY = program.Size(
+    rounds=1, loads=1, seconds=0.05, few=20, many=60, battles=40, replays=40, players=8
+)
 
 
 def _report(*figures: Figure) -> Report:
