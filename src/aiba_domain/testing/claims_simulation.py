@@ -73,6 +73,9 @@ _REFUSALS: Final = frozenset(
 )
 """What a player may be told; any other refusal is a fault."""
 
+_CAPS: Final = EconomyPolicy()
+"""A policy with the emission caps of every run."""
+
 _OUTAGES: Final[dict[str, Callable[[str], Exception]]] = {
     "store.transact": Unavailable,
     "store.read": Unavailable,
@@ -539,7 +542,7 @@ class _World:
             return list(read.entries())[self._auditor.seen :], await read.accounts()
 
         entries, accounts = await self._store.read(look)
-        self._auditor.follow(entries, EconomyPolicy())
+        self._auditor.follow(entries, _CAPS)
         self._auditor.compare(accounts)
         claims = await self._claims()
         chain = Chain(now_s=self._chain.now_s, paid=self._chain.vault.paid)

@@ -49,7 +49,7 @@ class Gate:
 
     async def rest(self) -> None:
         """Let the event loop run until everyone stands at a gate or is done."""
-        for _ in range(3):
+        for _ in range(2):
             await asyncio.sleep(0)
 
     def _forget(self, position: int) -> None:
