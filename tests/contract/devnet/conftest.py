@@ -9,7 +9,12 @@ collect_ignore_glob = ["test_*.py"] if find_spec("tonpy") is None else []
 if not collect_ignore_glob:
     from aiba_adapters.devnet.arena import Arena
     from aiba_adapters.devnet.chain import LocalChain
+    from aiba_adapters.devnet.server import Devnet
 
     @pytest.fixture(name="arena")
     def _arena() -> Arena:
         return Arena(LocalChain())
+
+    @pytest.fixture(name="devnet")
+    def _devnet(arena: Arena) -> Devnet:
+        return Devnet(arena)
