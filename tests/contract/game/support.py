@@ -25,7 +25,10 @@ from aiba_entry.container import Container
 from aiba_entry.metering import make_metrics
 from aiba_entry.service import create_application
 from aiba_entry.settings import Settings, load
+from tests.contract.game import ton
 from tests.contract.game.description import Description
+from tests.contract.game.ton import SHOP, Ton
+from tests.contract.game.wallets import Wallet
 
 BOT_TOKEN: Final = "123456:TESTTESTTESTTESTTEST"
 ENVIRON: Final[Mapping[str, str]] = {
@@ -40,6 +43,12 @@ ENVIRON: Final[Mapping[str, str]] = {
     "BATTLE_RATE_LIMIT_PER_MINUTE": "1000000",
 }
 ABSENT_ID: Final = "0123456789abcdef01234567"
+QUERIES: Final[Mapping[str, str]] = {
+    "/api/vault/last-seqno": f"to={SHOP}",
+    "/api/vault/claim-status": f"to={SHOP}&seqno=1&validUntil=1",
+}
+"""A good query of each path that needs one."""
+
 MINUTE: Final = 60_000
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
@@ -66,9 +75,10 @@ class Call:
 
 
 class Game(Playground):
-    """The service over a store, at a time that the test sets.
+    """The service over a store and a chain in memory, at a time that the test sets.
 
-    Every answer is held against the API's own description.
+    Every answer is held against the API's own description. What the service writes it writes
+    through `faults`, so that it can be made to crash there.
     """
 
     def __init__(
@@ -80,11 +90,13 @@ class Game(Playground):
     ) -> None:
         """Open the store and put the application over it; `database` is where SQLite keeps it."""
         super().__init__(open_store)
-        self._environ = {**ENVIRON, **(environ or {})}
+        self._environ = {**ENVIRON, **ton.ENVIRON, **(environ or {})}
         self._database = database
         self._watch: sqlite3.Connection | None = None
+        self.ton = Ton()
         self._serve()
         self._ids = count(1001)
+        self._wallets = count(1)
         self._sessions: dict[str, tuple[str, int]] = {}
         self.description = Description(self.get("/openapi.json").json())
 
@@ -103,11 +115,12 @@ class Game(Playground):
 
     def _serve(self) -> None:
         self.settings: Settings = load(self._environ)
-        self.container = Container(settings=self.settings, store=self.store)
+        self.container = Container(settings=self.settings, store=self.faults)
         self.container.clock.override(self.clock)
         self.container.seeds.override(self.seeds)
         keys = self.read(lambda read: read.modes())
         self.container.metrics.override(make_metrics(tuple(mode.key for mode in keys)))
+        self.ton.serve(self.container)
         self.app = create_application(self.container)
         self._http = httpx.AsyncClient(
             transport=httpx.ASGITransport(cast("Any", self.app), client=("192.0.2.1", 1)),
@@ -148,6 +161,11 @@ class Game(Playground):
     def post(self, path: str, player: str | None = None, /, **body: object) -> httpx.Response:
         """Post a body, as a player with a session or as nobody."""
         return self.send(self.posting(path, player, **body))
+
+    def looking(self, path: str, player: str | None = None) -> httpx.Response:
+        """Read a path as it is described, with a good query where it needs one."""
+        query = QUERIES.get(path)
+        return self.get(f"{path}?{query}" if query else path, player)
 
     def posting(self, path: str, player: str | None = None, /, **body: object) -> Call:
         """Return the call that `post` makes."""
@@ -197,6 +215,42 @@ class Game(Playground):
     def fight(self, player: str, broker: str, key: str, **fields: object) -> httpx.Response:
         """Run a battle."""
         return self.post("/api/battle/run", player, requestId=key, brokerId=broker, **fields)
+
+    def wallet(self, kind: str = "v4r2") -> Wallet:
+        """Return a wallet that nobody has."""
+        return Wallet(next(self._wallets), kind)
+
+    def proven(self, player: str, wallet: Wallet) -> Json:
+        """Return the body that connects a wallet to a player, with a payload asked for just now."""
+        payload = data_of(self.get("/api/wallet/proof-payload", player))["payload"]
+        return wallet.proof(payload, self.clock.now() // 1000)
+
+    def bind(self, player: str, wallet: Wallet | None = None) -> Wallet:
+        """Connect a wallet, by default a new one, and return it."""
+        wallet = wallet or self.wallet()
+        data_of(self.post("/api/wallet/connect", player, **self.proven(player, wallet)))
+        return wallet
+
+    def holder(self, aiba: int = 0) -> tuple[str, Wallet]:
+        """Return a new player with a wallet and some AIBA, and the wallet."""
+        player = self.newcomer()
+        wallet = self.bind(player)
+        if aiba:
+            self.fund(player, AIBA=aiba)
+        return player, wallet
+
+    def withdraw(self, player: str, key: str = "k", **fields: object) -> httpx.Response:
+        """Ask for a claim."""
+        return self.post("/api/economy/claim-aiba", player, requestId=key, **fields)
+
+    def claims(self, player: str) -> list[Json]:
+        """Return a player's claims as they are listed."""
+        return cast("list[Json]", data_of(self.get("/api/economy/claims", player))["items"])
+
+    def settle(self) -> int:
+        """Settle claims as the service does from time to time; return how many ended."""
+        assert self.ton.withdrawals is not None
+        return self.run(self.ton.withdrawals.settle_all())
 
     def me(self, player: str) -> Json:
         """Return a player's own economy document."""

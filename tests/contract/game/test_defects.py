@@ -28,7 +28,8 @@ from tests.contract.game.support import (
     flat_of,
 )
 
-KEYED = ("trainBroker", "repairBroker", "upgradeBroker", "combineBrokers", "runBattle")
+PAID = ("trainBroker", "repairBroker", "upgradeBroker", "combineBrokers")
+KEYED = (*PAID, "runBattle", "claimAiba")
 
 
 def changes(game: Game, player: str, broker: str) -> dict[str, Call]:
@@ -41,6 +42,9 @@ def changes(game: Game, player: str, broker: str) -> dict[str, Call]:
         "baseBrokerId": broker,
         "sacrificeBrokerId": game.give_broker(player),
     }
+    wallet = game.bind(player)
+    number = int(player)
+    paid = game.ton.deposit(number, source=wallet.address, at_ms=game.clock.now())
     bodies: dict[str, dict[str, object]] = {
         "openSession": {"initData": game.launch(player)},
         "getStarterBroker": {},
@@ -52,6 +56,9 @@ def changes(game: Game, player: str, broker: str) -> dict[str, Call]:
         "changeMyProfile": {"schoolId": ABSENT_ID},
         "claimDaily": {},
         "claimDailyCombo": {},
+        "connectWallet": game.proven(player, wallet),
+        "claimAiba": {"amount": 1},
+        "createBrokerWithTon": {"txHash": paid},
     }
     headers = game.as_player(player)
     operations = {
@@ -102,13 +109,13 @@ def test_d01_spending_more_than_there_is_is_refused_and_nothing_moves(game: Game
     player, broker = game.fighter(NEUR=14, AIBA=49)
     game.save_mode("paid", entry_neur=15)
     calls = changes(game, player, broker)
-    spending = [with_body(calls[name]) for name in KEYED[:4]]
-    spending.append(with_body(calls["runBattle"], modeKey="paid"))
+    spending = [(calls[name], "NEUR") for name in PAID if name != "upgradeBroker"]
+    spending.append((with_body(calls["runBattle"], modeKey="paid"), "NEUR"))
+    spending.append((calls["upgradeBroker"], "AIBA"))
+    spending.append((with_body(calls["claimAiba"], amount=50), "AIBA"))
     before = game.tables(), game.me(player), data_of(game.get("/api/brokers/mine", player))
-    for call in spending:
-        details = error_of(
-            game.send(call), 403, "insufficient " + ("AIBA" if "upgrade" in call.path else "NEUR")
-        )
+    for call, currency in spending:
+        details = error_of(game.send(call), 403, f"insufficient {currency}")
         assert details["need"] > details["have"] > 0
     tables = game.tables()
     assert tables["answers"] == before[0]["answers"] + len(spending)
@@ -122,9 +129,10 @@ def test_d06_a_replayed_key_hands_nothing_out_again_after_any_time(game: Game) -
     """A key gives its first answer again, a year later too, and neither takes nor gives."""
     player, broker = game.fighter(NEUR=500, AIBA=500)
     calls = changes(game, player, broker)
-    keyed = [calls[name] for name in ("runBattle", *KEYED[:4])]
+    names = ("runBattle", *PAID, "claimAiba", "createBrokerWithTon")
+    keyed = [calls[name] for name in names]
     first = [without_trace(game.send(call)) for call in keyed]
-    assert [status for status, _ in first] == [200] * len(keyed)
+    assert [status for status, _ in first] == [200] * (len(keyed) - 1) + [201]
     state = game.tables(), game.me(player), data_of(game.get("/api/brokers/mine", player))
     for pause in (0, 16 * MINUTE, 8 * DAY, 400 * DAY):
         game.clock.advance(pause)
@@ -383,7 +391,7 @@ def test_d21_the_seed_secret_is_promised_and_nowhere_told(game: Game) -> None:
             f"/api/battles/{battle['_id']}",
             "/openapi.json",
         ]
-        return "".join(game.get(path, player).text for path in paths)
+        return "".join(game.looking(path, player).text for path in paths)
 
     assert secret not in told()
     game.rotate_seed()
@@ -405,7 +413,7 @@ def test_d58_nobody_sees_anybody_elses(game: Game) -> None:
     assert data_of(game.get("/api/battles", stranger))["items"] == []
     for operation in game.description.operations:
         if operation.method == "GET" and not operation.is_private:
-            text = game.get(operation.path).text
+            text = game.looking(operation.path).text
             for own in (player, broker, battle["_id"], "ann"):
                 # A number may be a count or a size anywhere; a name of its own is quoted.
                 assert f'"{own}"' not in text, operation.path

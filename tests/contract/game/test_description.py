@@ -14,6 +14,9 @@ PUBLIC = {
     ("POST", "/api/auth/session"),
     ("GET", "/api/game-modes"),
     ("GET", "/api/fairness"),
+    ("GET", "/api/vault/last-seqno"),
+    ("GET", "/api/vault/inventory"),
+    ("GET", "/api/vault/claim-status"),
     ("GET", "/health"),
     ("GET", "/ready"),
     ("GET", "/metrics"),
@@ -51,7 +54,7 @@ def test_every_route_says_who_may_call(arena: Game) -> None:
 def test_every_change_can_be_refused_and_can_be_too_long(arena: Game) -> None:
     """A route that changes something has a body, whose faults and length it answers for."""
     changing = [each for each in arena.description.operations if each.changes]
-    assert len(changing) == 10
+    assert len(changing) == 13
     for operation in changing:
         assert operation.body(arena.description.document) is not None
         assert {"400", "403", "413", "429", "503"} <= set(operation.schema["responses"])

@@ -36,7 +36,7 @@ class Claims(Controller):
     @post(
         "/claim-aiba",
         status_code=200,
-        responses=documented(ClaimedOut, 400, 401, 403, 409, 429, flat=True),
+        responses=documented(ClaimedOut, 400, 401, 403, 409, 413, 429, 503, flat=True),
         operation_id="claimAiba",
     )
     async def claim(
@@ -56,7 +56,7 @@ class Claims(Controller):
 
     @get(
         "/claims",
-        responses=documented(ClaimPageOut, 400, 401, 429),
+        responses=documented(ClaimPageOut, 400, 401, 429, 503),
         operation_id="listMyClaims",
     )
     async def mine(

@@ -68,7 +68,7 @@ class Wallets(Controller):
     @post(
         "/connect",
         status_code=200,
-        responses=documented(ConnectedOut, 400, 401, 403, 409, 429),
+        responses=documented(ConnectedOut, 400, 401, 403, 409, 413, 429, 503),
         operation_id="connectWallet",
     )
     async def connect(
