@@ -10,6 +10,9 @@ from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
+from aiba_adapters.toncenter import ToncenterReader
+from aiba_domain.claims.ports import ChainReader
+from aiba_domain.payments.ports import PaymentReader
 from aiba_domain.ports import (
     Clock,
     Observer,
@@ -57,6 +60,16 @@ def observers(metrics: MetricsObserver, tally: Tally) -> tuple[Observer, ...]:
 def limiters(memory: MemoryRateLimiter) -> RateLimiter:
     """What counts hits is a RateLimiter."""
     return memory
+
+
+def chain_readers(toncenter: ToncenterReader) -> tuple[ChainReader, ...]:
+    """What reads the chain for claims is a ChainReader."""
+    return (toncenter,)
+
+
+def payment_readers(toncenter: ToncenterReader) -> tuple[PaymentReader, ...]:
+    """What reads payments is a PaymentReader."""
+    return (toncenter,)
 
 
 def nothing_passes_by_accident(clock: SystemClock, memory: MemoryStore) -> None:

@@ -19,7 +19,7 @@ from aiba_adapters.toncenter import Provider, ToncenterReader, open_reader
 from aiba_adapters.toncenter.answers import address_bag, stack_address
 from aiba_adapters.toncenter.client import Limits
 from aiba_adapters.toncenter.reader import Freshness
-from tests.unit.toncenter.virtual_time import now
+from tests.support.virtual_time import now
 
 MAINNET: Final = -239
 START_S: Final = 1_767_268_800

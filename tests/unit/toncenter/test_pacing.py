@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from aiba_adapters.toncenter.pacing import TokenBucket
 from aiba_domain.ports import Unavailable
-from tests.unit.toncenter.virtual_time import now, run
+from tests.support.virtual_time import now, run
 
 
 @given(

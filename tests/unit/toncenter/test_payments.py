@@ -15,9 +15,9 @@ from aiba_adapters.toncenter.client import BadAnswer
 from aiba_adapters.toncenter.transactions import comment_of, payment_of
 from aiba_domain.payments.model import IncomingPayment
 from aiba_domain.ports import Unavailable
+from tests.support.virtual_time import run
 from tests.unit.toncenter import cells
 from tests.unit.toncenter.fake import MAINNET, START_S, TRANSACTIONS, FakeToncenter, reader, status
-from tests.unit.toncenter.virtual_time import run
 
 HOST = "https://toncenter.example"
 VERSIONS = (f"{HOST}/api/v2", f"{HOST}/api/v2/jsonRPC", f"{HOST}/api/v3")

@@ -17,6 +17,7 @@ from aiba_domain.claims.claim import EXPIRY_MARGIN_S, ChainView, Claim, ClaimSta
 from aiba_domain.claims.model import MAX_SEQNO, ClaimTerms
 from aiba_domain.claims.ports import Inventory
 from aiba_domain.ports import Unavailable
+from tests.support.virtual_time import now, run
 from tests.unit.toncenter.fake import (
     KEY,
     OTHER,
@@ -32,7 +33,6 @@ from tests.unit.toncenter.fake import (
     text,
     time_of,
 )
-from tests.unit.toncenter.virtual_time import now, run
 
 HOST = "https://toncenter.example"
 FORMS = (
