@@ -1,7 +1,12 @@
 """The local chain by itself: time, blocks, routing, history, and going back."""
 
 import base64
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,6 +28,7 @@ from aiba_adapters.devnet.chain import (
     NotAMessageError,
 )
 from aiba_adapters.devnet.transactions import messages_out
+from aiba_adapters.devnet.tvm import hash_of, shipped_config
 from aiba_adapters.devnet.wallets import Order, WalletV4R2, WalletV5R1, WalletVersion
 from aiba_adapters.ton.addresses import Address
 
@@ -283,3 +289,35 @@ def test_a_comment_reads_back(text: str) -> None:
         read = read.load_ref().begin_parse()
     assert data.decode() == text
     assert base64.b64decode(base64.b64encode(bag(comment(text)))) == bag(comment(text))
+
+
+def test_threads_take_turns(arena: Arena) -> None:
+    """Claims and reads from many threads give what they give from one."""
+    players = [arena.wallet(f"player {number}") for number in range(8)]
+
+    def play(number: int) -> None:
+        player = players[number]
+        for amount in range(1, 6):
+            claim = arena.sign(player.address, amount)
+            assert arena.claim(player, claim).exit_code(arena.vault) == 0
+            assert arena.last_seqno(player.address) == amount
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(play, range(8)))
+    assert [arena.jettons(player.address) for player in players] == [15] * 8
+    lts = [one.lt for one in arena.chain.transactions(limit=1000)]
+    assert lts == sorted(set(lts), reverse=True)
+
+
+def test_the_shipped_configuration_is_the_one_it_says() -> None:
+    """The file's own hash names its cells."""
+    text = files("aiba_adapters.devnet").joinpath("data/config.json").read_text("utf-8")
+    shipped = json.loads(text)
+    assert hash_of(shipped_config()).hex() == shipped["hash"]
+
+
+def test_the_example_of_the_documents_runs() -> None:
+    """What docs/devnet.md shows works as it is."""
+    document = Path(__file__).parents[3] / "docs" / "devnet.md"
+    (example,) = re.findall(r"```python\n(.*?)```", document.read_text("utf-8"), re.DOTALL)
+    exec(compile(example, str(document), "exec"), {})  # noqa: S102 - the project's own example
