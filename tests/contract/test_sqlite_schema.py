@@ -14,6 +14,7 @@ import pytest
 from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.sqlite.schema import STEPS, SchemaTooNew, migrate
 from aiba_adapters.sqlite.store import connect
+from aiba_domain.payments.model import Purpose, UsedPayment
 from aiba_domain.testing.contracts.store import movement, player, refusal
 from tests.support.stores import sqlite_desk
 
@@ -23,10 +24,11 @@ REST = "reason, arena, league, source_type, source_id FROM entries"
 
 @pytest.fixture(name="path")
 def _path(tmp_path: Path) -> Path:
-    """Give the path of a database with an entry, a record and an answer."""
+    """Give the path of a database with an entry, a record, a payment's use and an answer."""
     path = tmp_path / "arena.db"
     with sqlite_desk(path) as (desk, _):
-        desk.write(movement(5), changed=(player("1"),), remember=refusal("k"))
+        use = UsedPayment(hash="a" * 64, purpose=Purpose.GIFT, player_id="1", at=0)
+        desk.write(movement(5), changed=(player("1"), use), remember=refusal("k"))
     return path
 
 
@@ -148,9 +150,14 @@ def test_d53_concurrent_first_use_makes_one_policy(tmp_path: Path) -> None:
         "UPDATE answers SET body = '{}'",
         "DELETE FROM answers",
         "REPLACE INTO answers SELECT principal, command, key, '', 1, body, at FROM answers",
+        "UPDATE payments SET body = '{}'",
+        "DELETE FROM payments",
+        "REPLACE INTO payments SELECT hash, '{}' FROM payments",
     ],
 )
-def test_ledger_and_answers_are_append_only(raw: sqlite3.Connection, statement: str) -> None:
+def test_ledger_answers_and_payments_are_append_only(
+    raw: sqlite3.Connection, statement: str
+) -> None:
     """No statement on the store's own kind of connection changes what was once written."""
     before = list(raw.iterdump())
     with pytest.raises(sqlite3.IntegrityError):
