@@ -786,6 +786,7 @@ class StoreContract(ABC):
             if not page:
                 break
             pages += page
+            assert len(pages) <= len(made), "a page goes back"
             before = (page[-1].created_at, page[-1].id)
         assert pages == sorted(made, key=lambda each: (each.created_at, each.id), reverse=True)
 
@@ -1027,11 +1028,13 @@ class StoreContract(ABC):
 
         desk.read(look)
         pages, after = [], (start - 1, "")
+        flying = book.where(lambda one: one.is_open)
         while page := desk.flying(after, size):
             assert len(page) <= size
             pages += page
+            assert len(pages) <= len(flying), "a page goes back"
             after = (page[-1].created_at, page[-1].id)
-        assert pages == book.where(lambda one: one.is_open)
+        assert pages == flying
 
     def _compare_player(
         self, desk: Desk, book: ClaimBook, name: str, start: int, size: int
@@ -1043,6 +1046,7 @@ class StoreContract(ABC):
         while page := desk.claims(name, before, size):
             assert len(page) <= size
             pages += page
+            assert len(pages) <= len(mine), "a page goes back"
             before = (page[-1].created_at, page[-1].id)
         assert pages == mine[::-1]
 
