@@ -1,7 +1,9 @@
 """The part of the settings that withdrawals and TON payments need: all of it, or none."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 from aiba_adapters.signing.local import KEY_VARIABLE, OracleKeyUnusable, oracle_key
@@ -18,13 +20,16 @@ NEEDED: Final = (
 """What withdrawals need beside the oracle's key."""
 
 _KEY_VARIABLES: Final = (KEY_VARIABLE, f"{KEY_VARIABLE}_FILE")
+_SHOP_WALLET: Final = "CREATED_BROKERS_WALLET"
+_WANTING: Final = (*NEEDED, *_KEY_VARIABLES, _SHOP_WALLET)
+"""What can only be meant if all that is needed is there."""
+
 _OTHERS: Final = (
     "TON_FALLBACK_URL",
     "TON_API_KEY",
     "TON_API_KEY_FILE",
     "TON_NETWORK",
     "MIN_VAULT_TON_NANO",
-    "CREATED_BROKERS_WALLET",
     "TON_REQUESTS_PER_SECOND",
     "AIBA_DEV_WALLET_WITHOUT_PROOF",
     "AIBA_DEV_CHAIN_TIME",
@@ -32,7 +37,18 @@ _OTHERS: Final = (
 
 DEFAULT_MIN_VAULT_TON_NANO: Final = 30_000_000
 
+_MAX_NANO: Final = 10**18
+_WHOLE: Final = re.compile(r"[0-9]{1,19}")
+_MAX_RATE: Final = 10_000
+_OTHER_NETWORKS: Final = ("testnet", "sandbox")
+_DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?")
+_BOOLEANS: Final[Mapping[str, bool]] = {
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+}
+
 Fault = Callable[[str, str], None]
+Get = Callable[[str], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -65,57 +81,49 @@ class TonSettings:
         return tuple(secret for secret in (self.api_key, key) if secret)
 
     def __repr__(self) -> str:
-        return f"TonSettings(vault={self.vault!r}, provider_url={self.provider_url!r})"
+        # Not even the provider's URL: some providers have the key in its path.
+        return f"TonSettings(network={self.network.name!r}, vault={self.vault!r})"
 
 
 def load_ton(
     environ: Mapping[str, str], fault: Fault, *, prod: bool, loopback: bool
 ) -> TonSettings | None:
     """Read the TON part, None where none of it is set; tell every fault by its variable."""
-    names = (*NEEDED, *_KEY_VARIABLES, *_OTHERS)
+    names = (*_WANTING, *_OTHERS)
     get = {name: environ.get(name, "").strip() or None for name in names}.get
-    if not any(
-        get(name) for name in ("ARENA_VAULT_ADDRESS", "AIBA_JETTON_MASTER", *_KEY_VARIABLES)
-    ):
+    without_proof = _dev_switch("AIBA_DEV_WALLET_WITHOUT_PROOF", get, fault, prod=prod)
+    own_time = _dev_switch("AIBA_DEV_CHAIN_TIME", get, fault, prod=prod)
+    if without_proof and not loopback:
+        fault("AIBA_DEV_WALLET_WITHOUT_PROOF", "needs a loopback HOST: nobody proves a wallet")
+    if not any(get(name) for name in _WANTING):
         return None
     for name in NEEDED:
         if get(name) is None:
             fault(name, "is required where withdrawals are configured")
-    key_environ = {name: text for name in _KEY_VARIABLES if (text := get(name))}
-    try:
-        oracle_key(key_environ)
-    except OracleKeyUnusable as error:
-        fault(KEY_VARIABLE, str(error))
     network = _network(get("TON_NETWORK"), fault, prod=prod)
     testnet = network is Network.TESTNET
-    url = _url("TON_PROVIDER_URL", get, fault)
-    if prod and url and any(word in url.lower() for word in ("testnet", "sandbox")):
-        fault("TON_PROVIDER_URL", "must be a provider of the main network in prod")
-    without_proof = (get("AIBA_DEV_WALLET_WITHOUT_PROOF") or "").lower() in ("1", "true", "on")
-    if without_proof and (prod or not loopback):
-        fault(
-            "AIBA_DEV_WALLET_WITHOUT_PROOF",
-            "binds wallets nobody proved; only APP_ENV dev or test on a loopback HOST may set it",
-        )
-    domains = (get("TON_PROOF_DOMAINS") or "").split(",")
     return TonSettings(
         vault=_address("ARENA_VAULT_ADDRESS", get, fault, testnet=testnet) or "",
         jetton_master=_address("AIBA_JETTON_MASTER", get, fault, testnet=testnet) or "",
-        provider_url=url or "",
-        fallback_url=_url("TON_FALLBACK_URL", get, fault),
+        provider_url=_url("TON_PROVIDER_URL", get, fault, prod=prod) or "",
+        fallback_url=_url("TON_FALLBACK_URL", get, fault, prod=prod),
         api_key=_api_key(get, fault),
         network=network,
-        proof_domains=frozenset(name.strip().lower() for name in domains if name.strip()),
+        proof_domains=_domains("TON_PROOF_DOMAINS", get, fault),
         wallet_without_proof=without_proof,
-        min_vault_ton_nano=_nano("MIN_VAULT_TON_NANO", get, fault),
-        created_brokers_wallet=_address("CREATED_BROKERS_WALLET", get, fault, testnet=testnet),
-        oracle_environ=key_environ,
+        min_vault_ton_nano=_whole(
+            "MIN_VAULT_TON_NANO",
+            get,
+            fault,
+            least=0,
+            most=_MAX_NANO,
+            default=DEFAULT_MIN_VAULT_TON_NANO,
+        ),
+        created_brokers_wallet=_address(_SHOP_WALLET, get, fault, testnet=testnet),
+        oracle_environ=_oracle(get, fault),
         requests_per_s=_rate(get, fault),
-        chain_keeps_own_time=_own_time(get, fault, prod=prod),
+        chain_keeps_own_time=own_time,
     )
-
-
-Get = Callable[[str], str | None]
 
 
 def _network(text: str | None, fault: Fault, *, prod: bool) -> Network:
@@ -139,7 +147,7 @@ def _address(name: str, get: Get, fault: Fault, *, testnet: bool) -> str | None:
         return None
 
 
-def _url(name: str, get: Get, fault: Fault) -> str | None:
+def _url(name: str, get: Get, fault: Fault, *, prod: bool) -> str | None:
     text = get(name)
     if text is None:
         return None
@@ -148,7 +156,29 @@ def _url(name: str, get: Get, fault: Fault) -> str | None:
     except ValueError as error:
         fault(name, str(error))
         return None
+    if prod and any(word in text.lower() for word in _OTHER_NETWORKS):
+        fault(name, "must be a provider of the main network in prod")
     return text.rstrip("/")
+
+
+def _domains(name: str, get: Get, fault: Fault) -> frozenset[str]:
+    text = get(name)
+    if text is None:
+        return frozenset()
+    found = frozenset(item for part in text.lower().split(",") if (item := part.strip()))
+    if not found or not all(_DOMAIN.fullmatch(item) for item in found):
+        fault(name, "must be a comma list of domains such as game.example")
+    return found
+
+
+def _oracle(get: Get, fault: Fault) -> Mapping[str, str]:
+    """Return the key as an environment that holds nothing else, wherever it was read from."""
+    given = {name: text for name in _KEY_VARIABLES if (text := get(name))}
+    try:
+        return {KEY_VARIABLE: bytes(oracle_key(given)).hex()}
+    except OracleKeyUnusable as error:
+        fault(KEY_VARIABLE, str(error))
+        return {}
 
 
 def _api_key(get: Get, fault: Fault) -> str | None:
@@ -159,35 +189,40 @@ def _api_key(get: Get, fault: Fault) -> str | None:
         fault("TON_API_KEY", "is given twice: TON_API_KEY and TON_API_KEY_FILE")
         return None
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - one read of one small file
-            return file.read().strip() or None
-    except (OSError, UnicodeDecodeError):
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, ValueError):
         fault("TON_API_KEY_FILE", "the file can't be read as UTF-8 text")
         return None
+    if not text:
+        fault("TON_API_KEY_FILE", "the file is empty")
+    return text or None
 
 
-def _nano(name: str, get: Get, fault: Fault) -> int:
+def _whole(name: str, get: Get, fault: Fault, *, least: int, most: int, default: int) -> int:
     text = get(name)
     if text is None:
-        return DEFAULT_MIN_VAULT_TON_NANO
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):  # noqa: PLR2004 - 64 bits
-        fault(name, "must be a whole number of nanoTON")
-        return DEFAULT_MIN_VAULT_TON_NANO
-    return int(text)
+        return default
+    value = int(text) if _WHOLE.fullmatch(text) else -1
+    if not least <= value <= most:
+        fault(name, f"must be a whole number from {least} to {most}")
+        return default
+    return value
 
 
 def _rate(get: Get, fault: Fault) -> float | None:
-    text = get("TON_REQUESTS_PER_SECOND")
+    rate = _whole("TON_REQUESTS_PER_SECOND", get, fault, least=1, most=_MAX_RATE, default=0)
+    return float(rate) if rate else None
+
+
+def _dev_switch(name: str, get: Get, fault: Fault, *, prod: bool) -> bool:
+    """Return whether a switch that is for developers is on; in prod it must not be."""
+    text = get(name)
     if text is None:
-        return None
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10_000):  # noqa: PLR2004
-        fault("TON_REQUESTS_PER_SECOND", "must be a whole number from 1 to 10000")
-        return None
-    return float(text)
-
-
-def _own_time(get: Get, fault: Fault, *, prod: bool) -> bool:
-    wanted = (get("AIBA_DEV_CHAIN_TIME") or "").lower() in ("1", "true", "on")
+        return False
+    if text.lower() not in _BOOLEANS:
+        fault(name, "must be true or false")
+        return False
+    wanted = _BOOLEANS[text.lower()]
     if wanted and prod:
-        fault("AIBA_DEV_CHAIN_TIME", "believes old blocks; only APP_ENV dev or test may set it")
+        fault(name, "is for developers; only APP_ENV dev or test may set it")
     return wanted
