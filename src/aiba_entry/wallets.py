@@ -4,13 +4,13 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from aiba_adapters.ton.addresses import AddressRefused, parse
+from aiba_adapters.ton.addresses import parse
 from aiba_adapters.ton.payloads import PayloadRefused, ProofPayloads
 from aiba_adapters.ton.proof import Network, Proof, ProofPolicy, ProofRefused, verify
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.claims.commands import ConnectWallet
 from aiba_domain.decision import Principal
-from aiba_domain.errors import DomainError, InvalidInput
+from aiba_domain.errors import DomainError
 from aiba_domain.instants import SECOND, iso
 from aiba_entry.settings import Settings
 
@@ -63,18 +63,14 @@ class WalletDesk:
         Raises InvalidInput for what is no address, DomainError `wallet proof required`, `wallet
         proof refused` with the reason, or what the command refuses.
         """
-        if proof is None:
-            raw, key = self._by_word(address), None
-        else:
-            raw, key = self._by_proof(principal, address, proof), proof.payload
+        raw = parse(address, allow_testnet=self._testnet()).raw
+        if proof is not None:
+            raw = self._by_proof(principal, address, proof)
+        elif not self._without_proof:
+            raise DomainError("wallet proof required")
+        key = proof.payload if proof else None
         answer = await self._pipeline.execute(principal, ConnectWallet(address=raw), key)
         return answer.reply().address
-
-    def _by_word(self, address: str) -> str:
-        """Return the address that a player only says is theirs."""
-        if not self._without_proof:
-            raise DomainError("wallet proof required")
-        return parse(address, allow_testnet=self._testnet()).raw
 
     def _by_proof(self, principal: Principal, address: str, proof: WalletProof) -> str:
         """Return the address whose owner made the proof, just now and for this player."""
@@ -99,8 +95,6 @@ class WalletDesk:
             ).raw
         except (ProofRefused, PayloadRefused) as refused:
             raise DomainError("wallet proof refused", reason=str(refused)) from None
-        except AddressRefused as refused:
-            raise InvalidInput("address", refused.reason) from None
 
     def _testnet(self) -> bool:
         return self._policy is not None and self._policy.network is Network.TESTNET

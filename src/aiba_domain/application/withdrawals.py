@@ -67,13 +67,15 @@ class Withdrawals:
         answer. A claim that was reserved and isn't signed is taken up by the next request, or
         refunded once it has expired.
         """
-        known = claim_id(principal.id, by, parse_key(key) or "")
+        valid_key = parse_key(key)
+        known = claim_id(principal.id, by, valid_key or "")
         recipient, is_known = await self._standing(principal.id, known)
         if not recipient:
             raise DomainError("wallet_required")
-        # What is known is answered from memory, whatever the chain does.
+        # What is known is answered from memory, whatever the chain does; so is a bad key refused.
         vault = self._contracts.vault
-        seen = _UNSEEN if is_known else await self._chain.view(vault, recipient)
+        is_asked = valid_key is not None and not is_known
+        seen = await self._chain.view(vault, recipient) if is_asked else _UNSEEN
         command = ReserveClaim(
             amount=amount,
             source_type=by,

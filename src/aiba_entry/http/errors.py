@@ -1,5 +1,6 @@
 """Every way a request can fail, as the one envelope: the table of codes and its translation."""
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final, cast
 
@@ -96,6 +97,7 @@ STATUS_OF_CODE: Final[Mapping[str, int]] = {
 
 _FALLBACK_REFUSAL: Final = 400
 _TOLD: Final = {"detail"}
+_MISSING: Final = re.compile(r"Missing required query parameter '(\w+)'")
 _DISCONNECTED: Final = "client disconnected prematurely"
 _Request = Request[Any, Any, Any]
 
@@ -197,5 +199,14 @@ def _on_unexpected(request: _Request, error: Exception) -> Reply:
 
 
 def _fields(error: ValidationException) -> Mapping[str, object]:
+    missing = _MISSING.match(error.detail)
+    if missing:
+        return {missing[1]: "required"}
     found = error.extra if isinstance(error.extra, list) else []
-    return {item.get("key", "request"): text_of(item["message"]) for item in found}
+    return {_wire_name(item.get("key", "request")): text_of(item["message"]) for item in found}
+
+
+def _wire_name(parameter: str) -> str:
+    """Return the wire's spelling of a handler's parameter."""
+    first, *others = parameter.split("_")
+    return first + "".join(other.capitalize() for other in others)

@@ -12,6 +12,7 @@ from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import ClaimStatusOut, InventoryOut, SeqnoOut
 from aiba_entry.http.envelope import Reply, data_reply, documented
 from aiba_entry.http.limits import allow_anyone
+from aiba_entry.http.validation import query_text
 from aiba_entry.vaults import ClaimStanding, ClaimStatus, Vaults
 
 To = Annotated[str, QueryParameter(min_length=1, max_length=200)]
@@ -36,7 +37,7 @@ class Vault(Controller):
         self, to: To, request: Request[Any, Any, Any], vaults: NamedDependency[Vaults]
     ) -> Reply:
         """Return the last seqno that the vault has paid to an address."""
-        recipient = parse(to, allow_testnet=None, field="to").raw
+        recipient = _address(to)
         last = await vaults.seqno(recipient)
         out = SeqnoOut(
             vault_address=vaults.address,
@@ -80,7 +81,7 @@ class Vault(Controller):
         amount: Amount = 0,
     ) -> Reply:
         """Return how a claim stands: the chain is asked before any clock."""
-        recipient = parse(to, allow_testnet=None, field="to").raw
+        recipient = _address(to)
         standing = await vaults.standing(
             recipient, seqno=seqno, valid_until_s=valid_until, amount=amount
         )
@@ -95,6 +96,11 @@ class Vault(Controller):
             **_lack(standing, vaults.min_ton_nano, amount),
         }
         return data_reply(fields, context_of(request).request_id)
+
+
+def _address(to: str) -> str:
+    """Return the raw address that the query names, of whichever network it is marked for."""
+    return parse(query_text(to, "to") or "", allow_testnet=None, field="to").raw
 
 
 def _lack(standing: ClaimStanding, min_ton_nano: int, amount: int) -> dict[str, str]:
