@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from aiba_domain.battle.model import Battle
@@ -845,9 +845,13 @@ class StoreContract(ABC):
 
     @_BROAD
     @given(
-        pools=st.lists(st.tuples(st.integers(0, 6), st.booleans()), max_size=8),
-        mine=st.integers(0, 6),
+        pools=st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=8),
+        mine=st.integers(0, 4),
     )
+    @example(pools=[(2, True), (2, True)], mine=3)
+    @example(pools=[(4, True), (4, True)], mine=3)
+    @example(pools=[(4, True), (2, True)], mine=3)
+    @example(pools=[(3, True), (3, True)], mine=3)
     def test_rivals_hold_the_one_that_is_met(
         self, desk: Desk, pools: list[tuple[int, bool]], mine: int
     ) -> None:
