@@ -35,7 +35,8 @@ _OTHERS: Final = (
     "AIBA_DEV_CHAIN_TIME",
 )
 
-DEFAULT_MIN_VAULT_TON_NANO: Final = 30_000_000
+DEFAULT_MIN_VAULT_TON_NANO: Final = 60_000_000
+"""What the vault itself must hold to pay a claim, in nanoTON; the service before assumed half."""
 
 _MAX_NANO: Final = 10**18
 _WHOLE: Final = re.compile(r"[0-9]{1,19}")

@@ -57,7 +57,7 @@ def test_what_is_needed_is_enough() -> None:
     assert ton.provider_url == "https://toncenter.com/api/v2/jsonRPC"
     assert ton.proof_domains == {"game.example"}
     assert ton.network is Network.MAINNET
-    assert ton.min_vault_ton_nano == 30_000_000
+    assert ton.min_vault_ton_nano == 60_000_000
     assert (ton.fallback_url, ton.api_key, ton.requests_per_s) == (None, None, None)
     assert ton.created_brokers_wallet is None
     assert (ton.wallet_without_proof, ton.chain_keeps_own_time) == (False, False)
