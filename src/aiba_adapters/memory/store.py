@@ -13,7 +13,7 @@ from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
 from aiba_domain.economy.emission import EmissionUse
-from aiba_domain.economy.ledger import Posting, emission_prefix, post
+from aiba_domain.economy.ledger import Posting, emission_prefix, may_go_negative, post
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
@@ -53,13 +53,14 @@ class _State:
 
     `wallets` maps addresses to players, `flights` vault and recipient to the claim in flight,
     `seqnos` vault, recipient and seqno to the one claim under it that isn't refunded, `offers`
-    brokers to their active listing.
+    brokers to their active listing; `sources` are the accounts that money came from, ever.
     """
 
     records: dict[type, dict[object, Record]] = field(
         default_factory=lambda: {kind: {} for kind in _KEYS}
     )
     balances: dict[tuple[str, Currency], int] = field(default_factory=dict)
+    sources: set[tuple[str, Currency]] = field(default_factory=set)
     entries: list[Entry] = field(default_factory=list)
     answers: dict[Scope, Remembered] = field(default_factory=dict)
     wallets: dict[str, str] = field(default_factory=dict)
@@ -262,9 +263,11 @@ class _MemoryUnitOfWork:
     async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
         prefix = emission_prefix(day)
         found: dict[Currency, dict[str, int]] = {}
-        for (account, currency), balance in self._state.balances.items():
-            if account.startswith(prefix):
-                found.setdefault(currency, {})[account.removeprefix(prefix)] = -balance
+        balances = self._state.balances
+        for account, currency in self._state.sources:
+            if account.startswith(prefix) and (account, currency) in balances:
+                emitted = -balances[account, currency]
+                found.setdefault(currency, {})[account.removeprefix(prefix)] = emitted
         return {currency: EmissionUse(by_arena=arenas) for currency, arenas in found.items()}
 
     async def accounts(self) -> Mapping[tuple[str, Currency], int]:
@@ -303,6 +306,8 @@ class _MemoryUnitOfWork:
         state = self._state
         for place, balance in post(state.balances, postings).items():
             self._put(state.balances, place, balance)
+            if may_go_negative(place[0]):
+                state.sources.add(place)
         for posting in postings:
             entry = Entry(number=len(state.entries) + 1, at=at, posting=posting)
             state.entries.append(entry)
