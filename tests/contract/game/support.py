@@ -28,7 +28,7 @@ from aiba_entry.settings import Settings, load
 from tests.contract.game import ton
 from tests.contract.game.description import Description
 from tests.contract.game.ton import SHOP, Ton
-from tests.contract.game.wallets import Wallet
+from tests.support.wallets import Wallet
 
 BOT_TOKEN: Final = "123456:TESTTESTTESTTESTTEST"
 ENVIRON: Final[Mapping[str, str]] = {

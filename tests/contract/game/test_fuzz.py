@@ -13,8 +13,8 @@ from aiba_domain.money import MAX_AMOUNT
 from tests.contract.game.conftest import MakeGame
 from tests.contract.game.description import Operation, Schema
 from tests.contract.game.support import ABSENT_ID, QUERIES, Call, Game, error_of
-from tests.contract.game.wallets import Wallet
 from tests.support.stores import opener
+from tests.support.wallets import Wallet
 
 BODY_LIMIT: Final = 64 * 1024
 PLAYER: Final = "4242"

@@ -11,7 +11,7 @@ from aiba_domain.testing.chain import GENESIS_S, JETTON_MASTER, VAULT, Exit
 from tests.contract.game.conftest import MakeGame
 from tests.contract.game.support import DAY, HOUR, Game, Json, data_of, error_of, flat_of
 from tests.contract.game.ton import SHOP
-from tests.contract.game.wallets import Wallet
+from tests.support.wallets import Wallet
 
 OUT_OF_GAS = 60_000_000
 STATUS = "/api/vault/claim-status"

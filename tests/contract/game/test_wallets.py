@@ -14,7 +14,7 @@ from aiba_domain.instants import iso
 from tests.contract.game import ton
 from tests.contract.game.conftest import MakeGame
 from tests.contract.game.support import Game, Json, data_of, error_of
-from tests.contract.game.wallets import Wallet
+from tests.support.wallets import Wallet
 
 PATH = "/api/wallet/connect"
 THIEF = SigningKey(b"t" * 32)

@@ -24,7 +24,7 @@ from aiba_domain.testing.chain import (
     signature_of,
 )
 from aiba_entry.container import Container
-from tests.contract.game.wallets import DOMAIN
+from tests.support.wallets import DOMAIN
 
 ORACLE: Final = SigningKey(bytes(range(32)))
 SHOP: Final = f"0:{'33' * 32}"

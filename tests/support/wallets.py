@@ -18,7 +18,7 @@ DOMAIN: Final = "game.example"
 
 MAINNET: Final = "-239"
 
-_CODES: Final = Path(__file__).parents[2] / "unit" / "ton" / "wallet_proofs.json"
+_CODES: Final = Path(__file__).parents[1] / "unit" / "ton" / "wallet_proofs.json"
 _HEADS: Final[Mapping[str, str]] = {"v4r2": "", "v5r1": "1"}
 _WALLET_ID: Final = 698_983_191
 
