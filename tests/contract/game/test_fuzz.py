@@ -343,7 +343,9 @@ SEGMENTS: Final = st.text(st.characters(codec="utf-8", exclude_characters="/?#")
 @given(
     query=st.binary(max_size=60) | st.text(max_size=30).map(lambda t: t.encode("utf-8", "replace"))
 )
-@pytest.mark.parametrize("path", ["/api/battles", "/api/game-modes", "/api/economy/me"])
+@pytest.mark.parametrize(
+    "path", ["/api/battles", "/api/economy/claims", "/api/game-modes", "/api/economy/me"]
+)
 def test_any_query_is_answered(target: Game, path: str, query: bytes) -> None:
     """No query breaks a route: it is understood, ignored, or refused by the name of a field."""
     escaped = "".join(f"%{byte:02x}" if byte not in b"&=" else chr(byte) for byte in query)
@@ -386,8 +388,9 @@ def test_any_query_is_answered(target: Game, path: str, query: bytes) -> None:
 )
 def test_a_query_field_at_fault_is_refused_by_name(target: Game, query: str, field: str) -> None:
     """What a page can't be cut by is told by the name of its parameter."""
-    response = target.get(f"/api/battles?{query}", PLAYER)
-    assert set(error_of(response, 400, "validation_error")) == {field}
+    for path in ("/api/battles", "/api/economy/claims"):
+        response = target.get(f"{path}?{query}", PLAYER)
+        assert set(error_of(response, 400, "validation_error")) == {field}
 
 
 @given(segment=SEGMENTS)

@@ -19,6 +19,7 @@ from aiba_entry.service import (
     rotate_if_due,
 )
 from aiba_entry.settings import Settings, load
+from tests.contract.game import ton
 from tests.contract.game.support import BOT_TOKEN, ENVIRON, HOUR, launch_at
 
 T = TypeVar("T")
@@ -122,6 +123,19 @@ def test_a_later_schema_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreUnusable, match="schema version 999"):
         served(settings, play)
+
+
+def test_a_provider_that_is_down_stops_neither_the_start_nor_a_battle(tmp_path: Path) -> None:
+    """The chain is opened without a word to it; what needs it is 503 until it answers."""
+
+    async def ask(client: httpx.AsyncClient) -> tuple[list[Any], httpx.Response]:
+        played = await play(client)
+        return played, await client.get(f"/api/vault/last-seqno?to={ton.SHOP}")
+
+    played, refused = served(settings_in(tmp_path, **ton.ENVIRON), ask)
+    assert played[1]["rewardAiba"] > 0
+    assert refused.status_code == 503
+    assert refused.json()["error"]["details"]["retryAfterMs"] > 0
 
 
 def test_two_services_in_one_process_are_apart(tmp_path: Path) -> None:
