@@ -4,7 +4,7 @@ Every score equals the plain one bit for bit: the same IEEE operations in the sa
 whole columns. Without numpy the same call works one battle at a time.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
@@ -40,46 +40,46 @@ def replay_batch(battles: Sequence[BattleInputs], key: SeedKey) -> list[int]:
 
 
 def _replay(battles: Sequence[BattleInputs], key: SeedKey) -> list[int]:
-    """Return the scores of one piece of a batch; `kinds` tells their modes apart by identity."""
-    modes = [battle.mode for battle in battles]
-    kinds = list(map(id, modes))
-    by_kind = dict(zip(kinds, modes, strict=True))
-    draws = _draws(_digests(_messages(battles, kinds, by_kind), key))
-    scores = _whole(_scores([battle.fighter for battle in battles], kinds, by_kind, draws))
-    for row, guild in enumerate([battle.guild for battle in battles]):
-        if guild is not None:
-            scores[row] = with_guild_bonus(scores[row], guild.bonus)
-    return scores
+    """Return the scores of one piece of a batch: one pass over the battles, the rest in columns.
 
-
-def _messages(
-    battles: Sequence[BattleInputs], kinds: Sequence[int], by_kind: Mapping[int, ModeTerms]
-) -> list[bytes]:
-    """Return every battle's seed message, joining the part that a mode gives it only once."""
-    middles = {kind: f":{mode.key}:{mode.arena}:{mode.league}:" for kind, mode in by_kind.items()}
-    texts = [
-        f"{battle.player_id}:{battle.broker_id}{middles[kind]}{battle.request_id}:"
-        f"{battle.guild.their_id if battle.guild else ''}"
-        for battle, kind in zip(battles, kinds, strict=True)
-    ]
-    try:
-        return [text.encode() for text in texts]
-    except UnicodeEncodeError:
-        return [utf8(text) for text in texts]
-
-
-def _digests(messages: Sequence[bytes], key: SeedKey) -> bytes:
-    """Return all HMAC-SHA256 digests in a row. Most of the time goes here: no call too many."""
+    Most of the time goes into the pass, where no call is one too many; modes are told apart by
+    identity.
+    """
     copy_inner, copy_outer = key.inner.copy, key.outer.copy
-    found: list[bytes] = []
-    keep = found.append
-    for message in messages:
+    known: dict[int, tuple[int, str]] = {}
+    modes: list[ModeTerms] = []
+    mode_of: list[int] = []
+    fighters: list[Fighter] = []
+    digests: list[bytes] = []
+    bonuses: list[tuple[int, int]] = []
+    for battle in battles:
+        mode, guild = battle.mode, battle.guild
+        try:
+            number, middle = known[id(mode)]
+        except KeyError:
+            number, middle = len(modes), f":{mode.key}:{mode.arena}:{mode.league}:"
+            known[id(mode)] = number, middle
+            modes.append(mode)
+        opponent = ""
+        if guild is not None:
+            opponent = guild.their_id
+            bonuses.append((len(mode_of), guild.bonus))
+        text = f"{battle.player_id}:{battle.broker_id}{middle}{battle.request_id}:{opponent}"
+        try:
+            message = text.encode()
+        except UnicodeEncodeError:
+            message = utf8(text)
         inner = copy_inner()
         inner.update(message)
         outer = copy_outer()
         outer.update(inner.digest())
-        keep(outer.digest())
-    return b"".join(found)
+        digests.append(outer.digest())
+        mode_of.append(number)
+        fighters.append(battle.fighter)
+    scores = _whole(_scores(fighters, modes, mode_of, _draws(b"".join(digests))))
+    for row, bonus in bonuses:
+        scores[row] = with_guild_bonus(scores[row], bonus)
+    return scores
 
 
 def _draws(digests: bytes) -> "NDArray[np.uint32]":
@@ -96,24 +96,23 @@ def _draws(digests: bytes) -> "NDArray[np.uint32]":
 
 def _scores(
     fighters: Sequence[Fighter],
-    kinds: Sequence[int],
-    by_kind: Mapping[int, ModeTerms],
+    modes: Sequence[ModeTerms],
+    mode_of: Sequence[int],
     draws: "NDArray[np.uint32]",
 ) -> "NDArray[np.float64]":
     """Return the scores before the guild bonus: the steps of the engine, column by column."""
     import numpy as np  # noqa: PLC0415 - an optional dependency
 
-    numbers = [numbers_of(mode) for mode in by_kind.values()]
-    rows = {kind: row for row, kind in enumerate(by_kind)}
-    row_of = np.fromiter([rows[kind] for kind in kinds], np.intp, len(kinds))
+    numbers = [numbers_of(mode) for mode in modes]
+    row_of = np.fromiter(mode_of, np.intp, len(mode_of))
 
     def factor(name: str) -> "NDArray[np.float64]":
         return np.array([getattr(one, name) for one in numbers], np.float64)[row_of]
 
     def share(stats: list[float]) -> "NDArray[np.float64]":
-        return np.minimum(1.0, np.maximum(0.0, np.array(stats, np.float64) / 100))
+        return np.minimum(1.0, np.maximum(0.0, np.fromiter(stats, np.float64, len(stats)) / 100))
 
-    levels = np.array([fighter.level for fighter in fighters], np.float64)
+    levels = np.fromiter([fighter.level for fighter in fighters], np.float64, len(fighters))
     with np.errstate(all="ignore"):
         intelligence = share([fighter.intelligence for fighter in fighters])
         speed = share([fighter.speed for fighter in fighters])
