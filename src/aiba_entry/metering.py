@@ -1,6 +1,6 @@
 """Counts what the core did as metrics."""
 
-from functools import singledispatchmethod
+from typing import assert_never
 
 from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS
 from aiba_domain.claims.claim import ClaimState
@@ -43,7 +43,26 @@ class MetricsObserver:
 
     def committed(self, event: Event) -> None:
         """Count something that took effect."""
-        self._count(event)
+        metrics = self._metrics
+        match event:
+            case BattleFought():
+                metrics.battle(event.arena, event.league, event.mode_key, "ok")
+                if event.anomaly:
+                    metrics.anomaly(event.arena, event.league, event.mode_key)
+            case EmissionJudged():
+                metrics.emission(event.currency, event.arena, event.league, event.result)
+            case MoneySpent():
+                metrics.sink(event.currency, event.reason, event.arena, event.league, event.amount)
+            case ClaimMoved():
+                if event.state is ClaimState.RESERVED:
+                    metrics.withdrawal("ok")
+            case ClaimRefused():
+                if event.code == INSUFFICIENT:
+                    metrics.withdrawal("insufficient")
+            case AutoBanned():
+                metrics.auto_ban("user" if event.subject is Subject.PLAYER else "broker")
+            case _:
+                assert_never(event)
 
     def failed(self, command: str) -> None:
         """Count a battle that ended in an unexpected error."""
@@ -54,36 +73,3 @@ class MetricsObserver:
 
     def replayed(self, command: str) -> None:
         """A repeated answer took no effect, so none of the series counts it."""
-
-    @singledispatchmethod
-    def _count(self, event: object) -> None:
-        msg = f"no metric for {type(event).__name__}"
-        raise NotImplementedError(msg)
-
-    @_count.register
-    def _(self, event: BattleFought) -> None:
-        self._metrics.battle(event.arena, event.league, event.mode_key, "ok")
-        if event.anomaly:
-            self._metrics.anomaly(event.arena, event.league, event.mode_key)
-
-    @_count.register
-    def _(self, event: EmissionJudged) -> None:
-        self._metrics.emission(event.currency, event.arena, event.league, event.result)
-
-    @_count.register
-    def _(self, event: MoneySpent) -> None:
-        self._metrics.sink(event.currency, event.reason, event.arena, event.league, event.amount)
-
-    @_count.register
-    def _(self, event: ClaimMoved) -> None:
-        if event.state is ClaimState.RESERVED:
-            self._metrics.withdrawal("ok")
-
-    @_count.register
-    def _(self, event: ClaimRefused) -> None:
-        if event.code == INSUFFICIENT:
-            self._metrics.withdrawal("insufficient")
-
-    @_count.register
-    def _(self, event: AutoBanned) -> None:
-        self._metrics.auto_ban("user" if event.subject is Subject.PLAYER else "broker")
