@@ -124,6 +124,9 @@ class _Connection(asyncio.Protocol):
 
     def _send(self) -> None:
         wire = self._round.next()
+        if wire is not None and self._transport.is_closing():
+            self._round.fail(b"the connection was closed before the round")
+            wire = None
         if wire is None:
             self._done.set_result(None)
             return
