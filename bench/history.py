@@ -7,9 +7,9 @@ from typing import Final
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.battle.commands import BattleKept, BattleReply
 from aiba_domain.battle.model import Battle
+from aiba_domain.battle.receipt import battle_id
 from aiba_domain.decision import Accepted
 from aiba_domain.economy.ledger import Posting, emission_account, player_account
-from aiba_domain.ids import derive_id
 from aiba_domain.instants import DAY, day_key
 from aiba_domain.players.model import new_player
 from aiba_domain.ports import Remembered, Scope, Store, UnitOfWork
@@ -66,7 +66,7 @@ def _past(pattern: _Fought, number: int) -> _Fought:
     at = inputs.at - day * DAY
     named = replace(
         inputs,
-        battle_id=derive_id("battle", player, key),
+        battle_id=battle_id(player, key, at),
         player_id=player,
         request_id=key,
         at=at,

@@ -98,7 +98,7 @@ def _battles(count: int) -> Sequence[BattleInputs]:
         player_id = str(chance.randrange(10**9, 10**10))
         request_id = f"{identity()}-{chance.randrange(10**11)}"
         return BattleInputs(
-            battle_id=battle_id(player_id, request_id),
+            battle_id=battle_id(player_id, request_id, 1_700_000_000_000),
             player_id=player_id,
             broker_id=identity(),
             request_id=request_id,

@@ -64,10 +64,11 @@ def commitment(epoch: int, secret: str) -> str:
     return hashlib.sha256(utf8(text)).hexdigest()
 
 
-def battle_id(player: str, request: str) -> str:
-    """Return the id of the battle that a player asked for under a key."""
+def battle_id(player: str, request: str, at: int) -> str:
+    """Return the id of the battle that a player asked for under a key at an instant in ms."""
     text = "battle\x00" + player + "\x00" + request
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{at // 1000 & 0xFFFFFFFF:08x}" + digest[:16]
 
 
 def seed_message(inputs: Json) -> str:
@@ -264,7 +265,7 @@ def problems_of(receipt: Json, secret: str) -> list[str]:
             "grant": grant_of(inputs, outcome, receipt["grant"]),
         }
         promised = commitment(inputs["epoch"], secret)
-        own_id = battle_id(inputs["playerId"], inputs["requestId"])
+        own_id = battle_id(inputs["playerId"], inputs["requestId"], inputs["at"])
     except UnverifiableError as reason:
         return [str(reason)]
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as reason:

@@ -104,7 +104,7 @@ battles = st.builds(
     rates=st.just(RewardRates()) | rates,
     bonuses=st.none() | bonuses,
     anomaly_limit=st.integers(1, 10**6),
-).map(lambda one: replace(one, battle_id=battle_id(one.player_id, one.request_id)))
+).map(lambda one: replace(one, battle_id=battle_id(one.player_id, one.request_id, one.at)))
 emissions = st.sampled_from([Emission.GRANTED, Emission.OUTSIDE_WINDOW, Emission.CAP_EXCEEDED])
 
 

@@ -253,7 +253,7 @@ def _inputs(ready: _Ready, context: Context, epoch: SeedEpoch) -> BattleInputs:
     player, policy = context.acting_player(), context.policy
     premium = player.premium_until is not None and player.premium_until > context.now
     return BattleInputs(
-        battle_id=battle_id(player.id, context.key),
+        battle_id=battle_id(player.id, context.key, context.now),
         player_id=player.id,
         broker_id=ready.broker.id,
         request_id=context.key,

@@ -31,6 +31,7 @@ from aiba_domain.battle.resolve import (
 from aiba_domain.errors import InvalidInput
 from aiba_domain.fairness import epochs as fairness
 from aiba_domain.ids import derive_id
+from aiba_domain.instants import SECOND
 
 __all__ = [
     "RECEIPT_VERSION",
@@ -74,9 +75,13 @@ class Mismatch:
     computed: object
 
 
-def battle_id(player_id: str, request_id: str) -> str:
-    """Return the id of the battle that a player asked for under an idempotency key."""
-    return derive_id("battle", player_id, request_id)
+def battle_id(player_id: str, request_id: str, at: int) -> str:
+    """Return the id of the battle that a player asked for under an idempotency key at an instant.
+
+    Its first 8 digits are the second, as in the ids that clients know, so ids rise with time and a
+    store appends them; the other 16 are derived from player and key.
+    """
+    return f"{at // SECOND & 0xFFFFFFFF:08x}{derive_id('battle', player_id, request_id)[:16]}"
 
 
 def replay(receipt: Receipt, secret: str) -> Receipt:
@@ -104,7 +109,7 @@ def verify(receipt: Receipt, secret: str) -> tuple[Mismatch, ...]:
     except InvalidInput as refusal:
         return (Mismatch(field=refusal.field, stated=None, computed=refusal.reason),)
     found = []
-    own_id = battle_id(inputs.player_id, inputs.request_id)
+    own_id = battle_id(inputs.player_id, inputs.request_id, inputs.at)
     for field, stated, computed in (
         ("inputs.commitment", inputs.commitment, promised),
         ("inputs.battleId", inputs.battle_id, own_id),

@@ -395,12 +395,13 @@ def battles(draw: st.DrawFn) -> Battle:
     mode = draw(modes())
     stats = st.integers(0, 100)
     player_id, broker_id, request_id = draw(player_ids()), draw(ids()), draw(names())
+    at = draw(instants())
     inputs = BattleInputs(
-        battle_id=battle_id(player_id, request_id),
+        battle_id=battle_id(player_id, request_id, at),
         player_id=player_id,
         broker_id=broker_id,
         request_id=request_id,
-        at=draw(instants()),
+        at=at,
         epoch=epoch,
         commitment=commitment(epoch, SECRET),
         fighter=draw(

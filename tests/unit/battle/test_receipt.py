@@ -139,7 +139,7 @@ def test_replaying_a_batch_needs_no_numpy(batch: list[BattleInputs]) -> None:
 
 
 _EXAMPLE = BattleInputs(
-    battle_id=battle_id("42", "req-1"),
+    battle_id=battle_id("42", "req-1", 1_700_000_000_000),
     player_id="42",
     broker_id="65a1b2c3d4e5f60718293a4b",
     request_id="req-1",

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aiba_domain.battle.engine import ModeRules
 from aiba_domain.battle.modes import ModeTerms
+from aiba_domain.battle.receipt import battle_id
 from aiba_domain.battle.resolve import Emission
 from aiba_domain.brokers.commands import Combine, Repair, Train, Upgrade
 from aiba_domain.brokers.model import Stat
@@ -19,7 +20,6 @@ from aiba_domain.economy.policy import RANGES, EconomyPolicy, TokenSplit, next_v
 from aiba_domain.economy.rewards import MAX_GRANT, Bonuses, RewardRates, propose
 from aiba_domain.economy.windows import EmissionWindow
 from aiba_domain.errors import InvalidInput
-from aiba_domain.ids import derive_id
 from aiba_domain.money import MAX_AMOUNT, Currency
 from aiba_domain.testing.playground import OPERATOR, Playground
 from tests.support.arena import (
@@ -286,4 +286,4 @@ def test_the_terms_of_a_mode_are_those_of_the_battle(play: Playground) -> None:
     assert type(terms) is ModeTerms
     assert terms.reward_multiplier_aiba == Fraction(1, 3)
     assert battle.receipt.grant.aiba == 33
-    assert derive_id("battle", "1", "k") == battle.id
+    assert battle_id("1", "k", battle.created_at) == battle.id
