@@ -3,13 +3,13 @@
 from dependency_injector import containers, providers
 
 from aiba_adapters.ratelimit import MemoryRateLimiter
-from aiba_adapters.sessions import SessionTokens
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.application.queries import Queries
 from aiba_domain.ports import Store
+from aiba_entry.http.app import session_tokens
 from aiba_entry.http.routes.battles import BattleDesk
 from aiba_entry.http.routes.sessions import SessionDesk
 from aiba_entry.metering import MetricsObserver
@@ -42,7 +42,7 @@ class Container(containers.DeclarativeContainer):
         handlers=providers.Object(HANDLERS),
     )
     queries = providers.Singleton(Queries, store=store, clock=clock)
-    tokens = providers.Singleton(SessionTokens, key=settings.provided.session_secret.encode.call())
+    tokens = providers.Singleton(session_tokens, settings=settings)
     session_desk = providers.Singleton(
         SessionDesk, pipeline=pipeline, tokens=tokens, ttl_s=settings.provided.session_ttl_s
     )

@@ -4,7 +4,6 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from enum import StrEnum
 from functools import lru_cache
 from itertools import islice
 from typing import (
@@ -43,14 +42,6 @@ _BLANKS: Final = (
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _OBJECT_ID: Final = re.compile(r"[0-9a-fA-F]{24}")
 _decode: Final = msgspec.json.Decoder().decode
-
-
-class Stat(StrEnum):
-    """What of a broker can be trained."""
-
-    INTELLIGENCE = "intelligence"
-    SPEED = "speed"
-    RISK = "risk"
 
 
 ObjectId = Annotated[str, Meta(pattern="^[0-9a-fA-F]{24}$", extra={"text": "objectId"})]

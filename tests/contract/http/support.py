@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from aiba_adapters.ratelimit import MemoryRateLimiter
 from aiba_adapters.telegram import sign
+from aiba_domain.brokers.model import Stat
 from aiba_domain.errors import DomainError
 from aiba_domain.ports import Unavailable
 from aiba_entry.http.app import create_app, session_tokens
@@ -27,7 +28,7 @@ from aiba_entry.http.limits import (
 )
 from aiba_entry.http.principal import Principal
 from aiba_entry.http.request_context import Edge
-from aiba_entry.http.validation import Body, ObjectId, RequestId, Stat, object_id, text, whole
+from aiba_entry.http.validation import Body, ObjectId, RequestId, object_id, text, whole
 from aiba_entry.observability import Metrics
 from aiba_entry.settings import load
 

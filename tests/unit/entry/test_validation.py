@@ -8,12 +8,12 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from aiba_domain.brokers.model import Stat
 from aiba_entry.http.errors import InvalidRequest
 from aiba_entry.http.validation import (
     Body,
     ObjectId,
     RequestId,
-    Stat,
     object_id,
     read_body,
     text,
