@@ -53,31 +53,44 @@ class Wallet:
         self, payload: str, now_s: int, *, domain: str = DOMAIN, key: SigningKey | None = None
     ) -> dict[str, Any]:
         """Return the body that connects this wallet, signed with its own or another key."""
-        message = b"".join(
-            (
-                b"ton-proof-item-v2/",
-                (0).to_bytes(4, "big"),
-                self.state.hash,
-                len(domain.encode()).to_bytes(4, "little"),
-                domain.encode(),
-                now_s.to_bytes(8, "little"),
-                payload.encode(),
-            )
+        return proof_of(self.state, self.key, payload, now_s, domain=domain, signer=key)
+
+
+def proof_of(
+    state: Cell,
+    key: SigningKey,
+    payload: str,
+    now_s: int,
+    *,
+    domain: str = DOMAIN,
+    signer: SigningKey | None = None,
+) -> dict[str, Any]:
+    """Return the body that connects the wallet of a state, which holds `key`'s public part."""
+    message = b"".join(
+        (
+            b"ton-proof-item-v2/",
+            (0).to_bytes(4, "big"),
+            state.hash,
+            len(domain.encode()).to_bytes(4, "little"),
+            domain.encode(),
+            now_s.to_bytes(8, "little"),
+            payload.encode(),
         )
-        digest = hashlib.sha256(b"\xff\xffton-connect" + hashlib.sha256(message).digest()).digest()
-        signature = (key or self.key).sign(digest).signature
-        return {
-            "address": self.address,
-            "network": MAINNET,
-            "publicKey": bytes(self.key.verify_key).hex(),
-            "proof": {
-                "timestamp": now_s,
-                "domain": {"value": domain, "lengthBytes": len(domain.encode())},
-                "payload": payload,
-                "signature": base64.b64encode(signature).decode(),
-                "state_init": base64.b64encode(self.state.to_boc()).decode(),
-            },
-        }
+    )
+    digest = hashlib.sha256(b"\xff\xffton-connect" + hashlib.sha256(message).digest()).digest()
+    signature = (signer or key).sign(digest).signature
+    return {
+        "address": f"0:{state.hash.hex()}",
+        "network": MAINNET,
+        "publicKey": bytes(key.verify_key).hex(),
+        "proof": {
+            "timestamp": now_s,
+            "domain": {"value": domain, "lengthBytes": len(domain.encode())},
+            "payload": payload,
+            "signature": base64.b64encode(signature).decode(),
+            "state_init": base64.b64encode(state.to_boc()).decode(),
+        },
+    }
 
 
 @cache
