@@ -3,13 +3,14 @@
 from pathlib import Path
 
 from aiba_adapters.memory import MemoryStore
-from aiba_domain.ports import Store
-from aiba_domain.testing.contracts import StoreContract
+from aiba_domain.testing.contracts import Capability, StoreContract
 
 
 class TestMemoryStore(StoreContract):
     """The contract over memory."""
 
-    async def open_store(self, folder: Path) -> Store:  # noqa: ARG002 - it leaves nothing on disk
+    capabilities = frozenset({Capability.SERIALIZABLE})
+
+    async def open_store(self, folder: Path) -> MemoryStore:  # noqa: ARG002 - it leaves no file
         """Open an empty store."""
         return MemoryStore()

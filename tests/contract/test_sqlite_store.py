@@ -1,6 +1,7 @@
 """The store on SQLite keeps the contract of stores, and commits for many at once."""
 
 import asyncio
+import contextlib
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -11,9 +12,8 @@ import pytest
 from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.sqlite.store import connect
 from aiba_domain.errors import InvariantViolation
-from aiba_domain.money import Currency
 from aiba_domain.ports import Reader, Store, Unavailable, UnitOfWork
-from aiba_domain.testing.contracts import StoreContract
+from aiba_domain.testing.contracts import Capability, StoreContract
 from aiba_domain.testing.contracts.store import Desk, movement, player, refusal
 from tests.support.stores import sqlite_desk
 
@@ -24,9 +24,30 @@ Work = Callable[[UnitOfWork], Awaitable[Any]]
 class TestSqliteStore(StoreContract):
     """The contract over one file."""
 
-    async def open_store(self, folder: Path) -> Store:
-        """Open a new file."""
+    capabilities = frozenset(
+        {
+            Capability.SERIALIZABLE,
+            Capability.REOPEN,
+            Capability.DURABLE,
+            Capability.SHARED,
+            Capability.FAULTS,
+        }
+    )
+
+    async def open_store(self, folder: Path) -> SqliteStore:
+        """Open a file, a new one in an empty folder."""
         return SqliteStore(folder / "arena.db")
+
+    @contextlib.contextmanager
+    def outage(self, adapter: SqliteStore) -> Iterator[None]:
+        """Let every commit fail as on a broken disk."""
+
+        def broken() -> None:
+            raise sqlite3.OperationalError("disk I/O error")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(adapter, "_commit", broken)
+            yield
 
 
 @pytest.fixture(name="path")
@@ -87,24 +108,6 @@ def test_more_units_than_a_batch_holds_are_all_done(opened: tuple[Desk, SqliteSt
     assert len(desk.entries()) == 300
 
 
-def test_a_failed_commit_is_unavailable_for_the_whole_batch(
-    opened: tuple[Desk, SqliteStore], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """If the commit fails, all in the batch are told so, nothing is kept, and work goes on."""
-    desk, store = opened
-
-    def broken() -> None:
-        raise sqlite3.OperationalError("disk I/O error")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(store, "_commit", broken)
-        results = desk.run(at_once(store, [credit(number) for number in range(8)]))
-    assert [type(result) for result in results] == [Unavailable] * 8
-    assert desk.entries() == []
-    assert desk.remembered(refusal("k3").scope) is None
-    assert desk.run(at_once(store, [credit(number) for number in range(8)])) == list(range(8))
-
-
 def test_a_full_disk_is_unavailable_and_passes(opened: tuple[Desk, SqliteStore]) -> None:
     """While the file can't grow, units are refused whole; once it can, they work again."""
     desk, store = opened
@@ -155,29 +158,6 @@ def test_a_lock_of_another_process_stops_units_but_not_the_event_loop(
 
     assert desk.run(release_meanwhile()) == 1
     other.close()
-
-
-def test_two_stores_on_one_file_are_serial(opened: tuple[Desk, SqliteStore], path: Path) -> None:
-    """Of 64 increments through two stores none is lost, and each store sees the other's."""
-    desk, store = opened
-
-    async def work(unit: UnitOfWork) -> int:
-        held = (await unit.balances("player:1")).get(Currency.NEUR, 0)
-        await unit.write(at=AT, postings=(movement(1),))
-        return held
-
-    async def both() -> list[int]:
-        second = SqliteStore(path)
-        stores = [store, second] * 32
-        seen = await asyncio.gather(*(each.transact(work) for each in stores))
-        for each in (store, second):
-            held = await each.read(lambda read: read.balances("player:1"))
-            assert held == {Currency.NEUR: 64}
-        await second.close()
-        return seen
-
-    assert sorted(desk.run(both())) == list(range(64))
-    assert [entry.number for entry in desk.entries()] == list(range(1, 65))
 
 
 def test_a_waiter_that_left_before_its_turn_has_no_effect(
