@@ -2,7 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import itertools
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -11,13 +12,18 @@ from aiba_adapters.toncenter.endpoints import Provider, endpoint
 from aiba_adapters.toncenter.reader import Freshness, ToncenterReader, open_reader
 from aiba_domain.application.purchases import Cashier, Purchases
 from aiba_domain.application.withdrawals import Contracts, Withdrawals
+from aiba_domain.claims.ports import VaultReader
 from aiba_domain.ports import Unavailable
+from aiba_entry.chain_metrics import ChainMetrics, Settled
 from aiba_entry.container import Container
 from aiba_entry.observability import get_logger
 from aiba_entry.ton_settings import TonSettings
 
 SETTLE_SECONDS: Final = 10.0
 """How often claims in flight are looked up on the chain."""
+
+INVENTORY_TURNS: Final = 6
+"""After how many settlements the vault's holdings are read again: once a minute."""
 
 _log = get_logger("aiba.chain")
 
@@ -31,7 +37,14 @@ async def on_chain(container: Container) -> AsyncIterator[None]:
         return
     reader = reader_for(ton, container)
     withdrawals = configure(container, ton, reader)
-    settling = asyncio.create_task(settle_for_ever(withdrawals))
+    keeper = Keeper(
+        withdrawals=withdrawals,
+        vault=ton.vault,
+        chain=reader,
+        metrics=container.metrics().chain,
+        now_ms=container.clock().now,
+    )
+    settling = asyncio.create_task(keeper.work_for_ever())
     try:
         yield
     finally:
@@ -56,6 +69,7 @@ def reader_for(ton: TonSettings, container: Container) -> ToncenterReader:
         clock=container.clock(),
         network=int(ton.network),
         freshness=Freshness(lag_s=lag_s),
+        meter=container.metrics().chain,
     )
 
 
@@ -92,16 +106,64 @@ def configure(container: Container, ton: TonSettings, reader: ToncenterReader) -
     return withdrawals
 
 
-async def settle_for_ever(withdrawals: Withdrawals) -> None:
-    """Settle claims again and again; what can't be settled now is looked at next time."""
-    while True:
-        await asyncio.sleep(SETTLE_SECONDS)
+class Keeper:
+    """Settles claims and looks after the vault, again and again, and counts what it sees."""
+
+    def __init__(
+        self,
+        *,
+        withdrawals: Withdrawals,
+        vault: str,
+        chain: VaultReader,
+        metrics: ChainMetrics,
+        now_ms: Callable[[], int],
+    ) -> None:
+        """Work for one vault, given as a raw address."""
+        self._withdrawals = withdrawals
+        self._vault = vault
+        self._chain = chain
+        self._metrics = metrics
+        self._now_ms = now_ms
+
+    async def work_for_ever(self) -> None:
+        """Settle every SETTLE_SECONDS, and look at the vault every so many of them."""
+        for turn in itertools.count():
+            await self.settle()
+            if turn % INVENTORY_TURNS == 0:
+                await self.look_at_vault()
+            await asyncio.sleep(SETTLE_SECONDS)
+
+    async def settle(self) -> None:
+        """Settle all claims once; what can't be settled now is looked at next time."""
+        result = Settled.OK
         try:
-            ended = await withdrawals.settle_all()
+            ended = await self._withdrawals.settle_all()
         except Unavailable as error:
+            result = Settled.POSTPONED
             _log.warning("settlement postponed", reason=str(error))
         except Exception:  # noqa: BLE001 - one broken claim mustn't end the settlement for good
+            result = Settled.FAILED
             _log.exception("settlement failed")
         else:
             if ended:
                 _log.info("claims settled", ended=ended)
+        self._metrics.settled(result, self._now_ms())
+        await self._count_open()
+
+    async def _count_open(self) -> None:
+        """Tell how many claims wait, also when nothing could be settled."""
+        try:
+            waiting = await self._withdrawals.in_flight()
+        except Unavailable as error:
+            _log.warning("claims not counted", reason=str(error))
+            return
+        oldest = waiting.oldest_at
+        age_ms = None if oldest is None else max(1, self._now_ms() - oldest)
+        self._metrics.claims_open(waiting.count, age_ms)
+
+    async def look_at_vault(self) -> None:
+        """Read what the vault holds, so that its metrics are known though nobody asks for it."""
+        try:
+            await self._chain.inventory(self._vault)
+        except Unavailable as error:
+            _log.warning("vault not read", reason=str(error))

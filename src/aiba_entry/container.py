@@ -46,8 +46,10 @@ class Container(containers.DeclarativeContainer):
     session_desk = providers.Singleton(
         SessionDesk, pipeline=pipeline, tokens=tokens, ttl_s=settings.provided.session_ttl_s
     )
-    vaults = providers.Singleton(Vaults)
-    shop = providers.Singleton(BrokerShop)
+    vaults = providers.Singleton(Vaults, metrics=metrics)
+    shop = providers.Singleton(BrokerShop, metrics=metrics)
     battle_desk = providers.Singleton(BattleDesk, pipeline=pipeline, vaults=vaults)
-    wallet_desk = providers.Singleton(make_wallet_desk, settings=settings, pipeline=pipeline)
+    wallet_desk = providers.Singleton(
+        make_wallet_desk, settings=settings, pipeline=pipeline, metrics=metrics
+    )
     limiter = providers.Singleton(MemoryRateLimiter)

@@ -16,12 +16,13 @@ from aiba_domain.events import (
     MoneySpent,
 )
 from aiba_domain.moderation.model import Subject
-from aiba_entry.observability import OTHER, Metrics
+from aiba_entry.observability import Metrics
+from aiba_entry.series import OTHER
 
 SYSTEM_ARENAS = ("training", "repairs", "upgrades", "combine", DAILY_ARENA, COMBO_ARENA)
 SINK_REASONS = ("train", "repair", "upgrade", "combine", "entry")
 _BATTLE = "battle.run"
-_RESERVE = "claim.reserve"
+_CLAIMS = ("claim.reserve", "claim.sign")
 
 
 def make_metrics(mode_keys: tuple[str, ...]) -> Metrics:
@@ -54,6 +55,7 @@ class MetricsObserver:
             case MoneySpent():
                 metrics.sink(event.currency, event.reason, event.arena, event.league, event.amount)
             case ClaimMoved():
+                metrics.chain.claim_moved(event.state)
                 if event.state is ClaimState.RESERVED:
                     metrics.withdrawal("ok")
             case ClaimRefused():
@@ -65,10 +67,10 @@ class MetricsObserver:
                 assert_never(event)
 
     def failed(self, command: str) -> None:
-        """Count a battle that ended in an unexpected error."""
+        """Count a battle or a withdrawal that ended in an error, ours or of something outside."""
         if command == _BATTLE:
             self._metrics.battle(OTHER, OTHER, OTHER, "error")
-        elif command == _RESERVE:
+        elif command in _CLAIMS:
             self._metrics.withdrawal("error")
 
     def replayed(self, command: str) -> None:

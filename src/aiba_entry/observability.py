@@ -2,9 +2,10 @@
 
 import logging
 import sys
-from collections.abc import Callable, Collection, Iterable, MutableMapping
+from collections.abc import Collection, Iterable, MutableMapping
 from contextvars import ContextVar
-from typing import Final, TextIO, TypeVar
+from functools import cached_property
+from typing import Final, TextIO
 
 import msgspec
 import structlog
@@ -17,13 +18,13 @@ from prometheus_client import (
     generate_latest,
 )
 
+from aiba_entry.chain_metrics import ChainMetrics
+from aiba_entry.series import OTHER, Family, closed
+
 REQUEST_ID: ContextVar[str] = ContextVar("aiba_request_id", default="")
 """The id of the request being served; every log line made meanwhile carries it."""
 
 METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
-OTHER: Final = "other"
-"""The label value that stands for any value outside a closed set."""
-
 UNMATCHED: Final = "unmatched"
 """The path label of a request that no route matches."""
 
@@ -118,7 +119,7 @@ class Metrics:
         self._mode_keys = frozenset(mode_keys)
         self._currencies = frozenset(currencies)
         self._reasons = frozenset(reasons)
-        self._requests = _Family(
+        self._requests = Family(
             Histogram(
                 "aiba_http_request_duration_seconds",
                 "Time to answer a request",
@@ -149,7 +150,7 @@ class Metrics:
     def battle(self, arena: str, league: str, mode_key: str, result: str) -> None:
         """Count a battle; `result` is `ok` or `error`."""
         labels = self._mode(arena, league, mode_key)
-        self._battles.of(*labels, _closed(result, _BATTLE_RESULTS)).inc()
+        self._battles.of(*labels, closed(result, _BATTLE_RESULTS)).inc()
 
     def anomaly(self, arena: str, league: str, mode_key: str) -> None:
         """Count a battle that was flagged."""
@@ -157,29 +158,37 @@ class Metrics:
 
     def auto_ban(self, entity: str) -> None:
         """Count a ban that a rule made; `entity` is `user` or `broker`."""
-        self._bans.of(_closed(entity, _ENTITIES)).inc()
+        self._bans.of(closed(entity, _ENTITIES)).inc()
 
     def emission(self, currency: str, arena: str, league: str, result: str) -> None:
         """Count an emission decision: `ok`, `outside_window` or `cap_exceeded`."""
         self._emissions.of(
-            _closed(currency, self._currencies),
-            _closed(arena, self._arenas),
-            _closed(league, self._leagues),
-            _closed(result, _EMISSION_RESULTS),
+            closed(currency, self._currencies),
+            closed(arena, self._arenas),
+            closed(league, self._leagues),
+            closed(result, _EMISSION_RESULTS),
         ).inc()
 
     def sink(self, currency: str, reason: str, arena: str, league: str, amount: int) -> None:
         """Add an amount that was spent, in whole units of its currency."""
         self._sinks.of(
-            _closed(currency, self._currencies),
-            _closed(reason, self._reasons),
-            _closed(arena, self._arenas),
-            _closed(league, self._leagues),
+            closed(currency, self._currencies),
+            closed(reason, self._reasons),
+            closed(arena, self._arenas),
+            closed(league, self._leagues),
         ).inc(amount)
 
     def withdrawal(self, result: str) -> None:
-        """Count a withdrawal: `ok`, `insufficient` or `error`."""
-        self._withdrawals.of(_closed(result, _WITHDRAWAL_RESULTS)).inc()
+        """Count a withdrawal: `ok` once it is reserved, `insufficient`, or `error`.
+
+        An error is any try that chain, signer or store ended, also after the reservation.
+        """
+        self._withdrawals.of(closed(result, _WITHDRAWAL_RESULTS)).inc()
+
+    @cached_property
+    def chain(self) -> ChainMetrics:
+        """The metrics of the chain's side, which are there from the first use on."""
+        return ChainMetrics(self._registry)
 
     def render(self) -> bytes:
         """Return everything in Prometheus text form, of the type METRICS_CONTENT_TYPE."""
@@ -187,36 +196,19 @@ class Metrics:
 
     def _mode(self, arena: str, league: str, mode_key: str) -> tuple[str, str, str]:
         return (
-            _closed(arena, self._arenas),
-            _closed(league, self._leagues),
-            _closed(mode_key, self._mode_keys),
+            closed(arena, self._arenas),
+            closed(league, self._leagues),
+            closed(mode_key, self._mode_keys),
         )
 
-    def _counter(self, name: str, text: str, *labels: str) -> "_Family[Counter]":
-        return _Family(Counter(name, text, labels, registry=self._registry))
+    def _counter(self, name: str, text: str, *labels: str) -> Family[Counter]:
+        return Family(Counter(name, text, labels, registry=self._registry))
 
 
 _BATTLE_RESULTS: Final = frozenset({"ok", "error"})
 _ENTITIES: Final = frozenset({"user", "broker"})
 _EMISSION_RESULTS: Final = frozenset({"ok", "outside_window", "cap_exceeded"})
 _WITHDRAWAL_RESULTS: Final = frozenset({"ok", "insufficient", "error"})
-
-_Metric = TypeVar("_Metric", Counter, Histogram)
-
-
-class _Family(dict[tuple[str, ...], _Metric]):
-    """A metric's children by label values: finding one again costs one look into a dict."""
-
-    def __init__(self, parent: _Metric) -> None:
-        super().__init__()
-        self._labels: Callable[..., _Metric] = parent.labels
-
-    def of(self, *labels: str) -> _Metric:
-        return self[labels]
-
-    def __missing__(self, labels: tuple[str, ...]) -> _Metric:
-        child = self[labels] = self._labels(*labels)
-        return child
 
 
 def _steps() -> list[structlog.typing.Processor]:
@@ -237,10 +229,6 @@ def _configure_own(level: str, stream: TextIO, render: "_Renderer") -> None:
         logger_factory=structlog.WriteLoggerFactory(stream),
         cache_logger_on_first_use=True,
     )
-
-
-def _closed(value: str, known: frozenset[str]) -> str:
-    return value if value in known else OTHER
 
 
 def _add_request_id(_logger: object, _method: str, event: _Event) -> _Event:

@@ -1,13 +1,16 @@
 """The reward vault as the service knows it: withdrawals, and what the chain says of it."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 
 from aiba_domain.application.withdrawals import Contracts, Withdrawals
-from aiba_domain.claims.claim import ChainView
-from aiba_domain.claims.ports import ChainReader, Inventory
+from aiba_domain.claims.ports import Inventory, Sighting, VaultReader
 from aiba_domain.errors import DomainError
 from aiba_domain.ports import Unavailable
+from aiba_entry.chain_metrics import OK, UNAVAILABLE, VaultRoute
+from aiba_entry.observability import Metrics
 
 
 class ClaimStatus(StrEnum):
@@ -25,7 +28,7 @@ class ClaimStanding:
     """A claim's status with what it was judged by; `inventory` is None where it didn't matter."""
 
     status: ClaimStatus
-    seen: ChainView
+    seen: Sighting
     inventory: Inventory | None = None
 
 
@@ -34,23 +37,34 @@ class _Open:
     """What is there when withdrawals are configured."""
 
     withdrawals: Withdrawals
-    chain: ChainReader
+    chain: VaultReader
     contracts: Contracts
     min_ton_nano: int
 
 
-class Vaults:
-    """Withdrawals and the vault's state, if they are configured; `vault not configured` if not."""
+@dataclass(slots=True)
+class _Read:
+    """A public read under way; what it came to is blank until it is known."""
 
-    def __init__(self) -> None:
-        """Start without a vault."""
+    result: str = ""
+
+
+class Vaults:
+    """Withdrawals and the vault's state, if they are configured.
+
+    Without a vault every read of it raises DomainError `ARENA_VAULT_ADDRESS not configured`.
+    """
+
+    def __init__(self, metrics: Metrics) -> None:
+        """Start without a vault; count in `metrics` what the public reads come to."""
+        self._metrics = metrics
         self._open: _Open | None = None
 
     def configure(
         self,
         *,
         withdrawals: Withdrawals,
-        chain: ChainReader,
+        chain: VaultReader,
         contracts: Contracts,
         min_ton_nano: int,
     ) -> None:
@@ -65,36 +79,53 @@ class Vaults:
         return self._open is not None
 
     def withdrawals(self) -> Withdrawals:
-        """Return what issues and settles claims."""
-        return self._required().withdrawals
+        """Return what issues and settles claims. Raises DomainError `vault not configured`."""
+        if self._open is None:
+            raise DomainError("vault not configured")
+        return self._open.withdrawals
 
     @property
     def address(self) -> str:
         """The vault's raw address."""
         return self._required().contracts.vault
 
-    async def seqno(self, recipient: str) -> int:
-        """Return the last seqno paid to a raw address."""
-        return (await self._view(recipient)).seqno
+    async def last_seqno(self, recipient: str) -> Sighting:
+        """Return the last seqno paid to a raw address, with its block and its age."""
+        with self._counted(VaultRoute.LAST_SEQNO) as read:
+            seen = await self._sighting(recipient)
+            read.result = OK
+        return seen
 
     async def inventory(self) -> Inventory:
         """Return what the vault holds."""
-        return await self._required().chain.inventory(self.address)
+        with self._counted(VaultRoute.INVENTORY) as read:
+            held = await self._required().chain.inventory(self.address)
+            read.result = OK
+        return held
 
     async def standing(
         self, recipient: str, *, seqno: int, valid_until_s: int, amount: int
     ) -> ClaimStanding:
         """Judge a claim by the chain first, then by chain time, then by what the vault lacks."""
-        seen = await self._view(recipient)
-        if seen.seqno >= seqno:
+        with self._counted(VaultRoute.CLAIM_STATUS) as read:
+            seen = await self._sighting(recipient)
+            standing = await self._judged(seen, seqno, valid_until_s, amount)
+            read.result = standing.status
+        return standing
+
+    async def _judged(
+        self, seen: Sighting, seqno: int, valid_until_s: int, amount: int
+    ) -> ClaimStanding:
+        if seen.view.seqno >= seqno:
             return ClaimStanding(status=ClaimStatus.CONFIRMED, seen=seen)
-        if seen.time_s > valid_until_s:
+        if seen.view.time_s > valid_until_s:
             return ClaimStanding(status=ClaimStatus.EXPIRED, seen=seen)
+        opened = self._required()
         try:
-            inventory = await self.inventory()
+            inventory = await opened.chain.inventory(opened.contracts.vault)
         except Unavailable:
             return ClaimStanding(status=ClaimStatus.PENDING, seen=seen)
-        if inventory.ton_nano < self._required().min_ton_nano:
+        if inventory.ton_nano < opened.min_ton_nano:
             status = ClaimStatus.INSUFFICIENT_TON
         elif 0 < amount > inventory.jettons:
             status = ClaimStatus.INSUFFICIENT_INVENTORY
@@ -107,11 +138,25 @@ class Vaults:
         """The TON below which the vault counts as out of gas, in nanoTON."""
         return self._required().min_ton_nano
 
-    async def _view(self, recipient: str) -> ChainView:
+    async def _sighting(self, recipient: str) -> Sighting:
         opened = self._required()
-        return await opened.chain.view(opened.contracts.vault, recipient)
+        return await opened.chain.sighting(opened.contracts.vault, recipient)
+
+    @contextmanager
+    def _counted(self, route: VaultRoute) -> Iterator["_Read"]:
+        """Count what a public read comes to; without a vault there is nothing to read."""
+        self._required()
+        read = _Read()
+        try:
+            yield read
+        except Unavailable:
+            read.result = UNAVAILABLE
+            raise
+        finally:
+            if read.result:
+                self._metrics.chain.vault_read(route, read.result)
 
     def _required(self) -> _Open:
         if self._open is None:
-            raise DomainError("vault not configured")
+            raise DomainError("ARENA_VAULT_ADDRESS not configured")
         return self._open

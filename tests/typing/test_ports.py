@@ -10,8 +10,9 @@ from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
-from aiba_adapters.toncenter import ToncenterReader
-from aiba_domain.claims.ports import ChainReader
+from aiba_adapters.toncenter import Meter, ToncenterReader
+from aiba_adapters.toncenter.meter import Unmetered
+from aiba_domain.claims.ports import ChainReader, VaultReader
 from aiba_domain.payments.ports import PaymentReader
 from aiba_domain.ports import (
     Clock,
@@ -22,8 +23,10 @@ from aiba_domain.ports import (
     Store,
     UnitOfWork,
 )
+from aiba_domain.testing.chain import ModelReader
 from aiba_domain.testing.doubles import FixedSeeds, SettableClock, Tally
 from aiba_domain.testing.faults import FaultyStore
+from aiba_entry.chain_metrics import ChainMetrics
 from aiba_entry.metering import MetricsObserver
 
 
@@ -60,6 +63,16 @@ def observers(metrics: MetricsObserver, tally: Tally) -> tuple[Observer, ...]:
 def limiters(memory: MemoryRateLimiter) -> RateLimiter:
     """What counts hits is a RateLimiter."""
     return memory
+
+
+def vault_readers(toncenter: ToncenterReader, model: ModelReader) -> tuple[VaultReader, ...]:
+    """What the public routes read of a vault comes from a VaultReader."""
+    return (toncenter, model)
+
+
+def meters(counting: ChainMetrics, silent: Unmetered) -> tuple[Meter, ...]:
+    """What the chain's reader tells is taken by a Meter."""
+    return (counting, silent)
 
 
 def chain_readers(toncenter: ToncenterReader) -> tuple[ChainReader, ...]:

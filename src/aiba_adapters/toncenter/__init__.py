@@ -7,6 +7,7 @@ its models refuse answers that providers do give, such as a balance written as a
 """
 
 from aiba_adapters.toncenter.endpoints import Provider
-from aiba_adapters.toncenter.reader import Sighting, ToncenterReader, open_reader
+from aiba_adapters.toncenter.meter import Meter
+from aiba_adapters.toncenter.reader import ToncenterReader, open_reader
 
-__all__ = ["Provider", "Sighting", "ToncenterReader", "open_reader"]
+__all__ = ["Meter", "Provider", "ToncenterReader", "open_reader"]

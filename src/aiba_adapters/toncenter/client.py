@@ -15,6 +15,7 @@ from typing import Final
 import httpx
 
 from aiba_adapters.toncenter.endpoints import Endpoint, Provider, endpoint
+from aiba_adapters.toncenter.meter import Meter, Result, Role, Unmetered
 from aiba_adapters.toncenter.pacing import TokenBucket, ms
 from aiba_domain.ports import Unavailable
 
@@ -40,9 +41,14 @@ class NotThere(Unavailable):
 class _Again(Exception):  # noqa: N818 - what to do, not what failed
     """This attempt failed in a way that another may not."""
 
-    def __init__(self, reason: str, after_s: float | None = None) -> None:
+    def __init__(self, reason: str, result: Result, after_s: float | None = None) -> None:
         super().__init__(reason)
+        self.result = result
         self.after_s = after_s
+
+
+_FINAL: Final = {NotThere: Result.NOT_FOUND, BadAnswer: Result.NONSENSE}
+"""What an attempt came to that no other follows; any other refusal is one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,12 +76,16 @@ class ToncenterClient:
         limits: Limits | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         chance: random.Random | None = None,
+        meter: Meter | None = None,
+        role: Role = Role.PRIMARY,
     ) -> None:
         """Make a client; nothing is sent yet. `transport` is for tests, and so is `chance`."""
         # It would log the path of every request, and with some providers the key is in there.
         logging.getLogger("httpx").setLevel(logging.WARNING)
         self.endpoint: Endpoint = endpoint(provider.url)
         self._limits = limits or Limits()
+        self.role = role
+        self._meter = meter or Unmetered()
         self._bucket = TokenBucket(provider.rate)
         self._chance = chance or random.Random()  # noqa: S311 - spreads retries, hides nothing
         headers = {"Accept": "application/json"}
@@ -97,12 +107,12 @@ class ToncenterClient:
         place = self.endpoint
         if place.rpc is not None:
             call = {"jsonrpc": "2.0", "id": "1", "method": method, "params": params}
-            return await self._ask("POST", place.rpc, body=call, enveloped=True)
+            return await self._ask(method, "POST", place.rpc, body=call, enveloped=True)
         url = f"{place.v2}/{method}"
         if post:
-            return await self._ask("POST", url, body=params, enveloped=True)
+            return await self._ask(method, "POST", url, body=params, enveloped=True)
         query = {name: str(value) for name, value in params.items()}
-        return await self._ask("GET", url, query=query, enveloped=True)
+        return await self._ask(method, "GET", url, query=query, enveloped=True)
 
     async def v3(
         self, path: str, *, query: Query | None = None, body: Mapping[str, object] | None = None
@@ -111,10 +121,12 @@ class ToncenterClient:
         if self.endpoint.v3 is None:
             raise Unavailable(f"{self.endpoint.host} has no version 3 that is known")
         url = f"{self.endpoint.v3}/{path}"
-        return await self._ask("GET" if body is None else "POST", url, query=query, body=body)
+        verb = "GET" if body is None else "POST"
+        return await self._ask(path, verb, url, query=query, body=body)
 
     async def _ask(
         self,
+        method: str,
         verb: str,
         url: str,
         *,
@@ -128,21 +140,43 @@ class ToncenterClient:
         """
         loop = asyncio.get_running_loop()
         until = loop.time() + self._limits.patience_s
-        failure = _Again("no attempt was made")
+        failure = _Again("no attempt was made", Result.NOT_SENT)
         for attempt in range(self._limits.attempts):
             pause = self._pause_s(attempt, failure)
             if loop.time() + pause > until:
                 break
             await asyncio.sleep(pause)
-            await self._bucket.take(max(0.0, until - loop.time()))
+            if attempt:
+                self._meter.retry(self.role, method)
+            await self._token(method, max(0.0, until - loop.time()))
+            started, result = loop.time(), None
             try:
-                return await self._once(verb, url, query, body, enveloped=enveloped)
+                answer = await self._once(verb, url, query, body, enveloped=enveloped)
+                result = Result.OK
             except _Again as again:
-                failure = again
+                failure, result = again, again.result
                 if again.after_s is not None:
                     self._bucket.pause(again.after_s)
+            except Unavailable as final:
+                result = _FINAL.get(type(final), Result.REFUSED)
+                raise
+            else:
+                return answer
+            finally:
+                if result is not None:  # a request that was called off has none
+                    self._meter.request(self.role, method, result, loop.time() - started)
         after_s = 1.0 if failure.after_s is None else failure.after_s
         raise Unavailable(f"{self.endpoint.host}: {failure}", retry_after_ms=ms(after_s))
+
+    async def _token(self, method: str, patience_s: float) -> None:
+        """Wait for a token of the provider's rate."""
+        try:
+            waited = await self._bucket.take(patience_s)
+        except Unavailable:
+            self._meter.request(self.role, method, Result.NOT_SENT, 0.0)
+            raise
+        if waited:
+            self._meter.wait(self.role, waited)
 
     def _pause_s(self, attempt: int, failure: _Again) -> float:
         """Return how long to wait before an attempt: longer each time, and never twice the same."""
@@ -169,9 +203,11 @@ class ToncenterClient:
                 text = await self._read(response)
                 status, after_s = response.status_code, _after_s(response)
         except TimeoutError:
-            raise _Again("no answer in time") from None
+            raise _Again("no answer in time", Result.TIMEOUT) from None
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise _Again(f"no answer: {type(error).__name__}") from None
+            kind = Result.TIMEOUT if isinstance(error, httpx.TimeoutException) else None
+            reason = f"no answer: {type(error).__name__}"
+            raise _Again(reason, kind or Result.UNREACHABLE) from None
         if status != _OK:
             self._refuse(status, after_s)
         answer = _decoded(text)
@@ -189,13 +225,13 @@ class ToncenterClient:
     def _unwrapped(self, answer: object, after_s: float | None) -> object:
         """Take version 2's result out of its envelope, or raise as its status would."""
         if not isinstance(answer, dict):
-            raise _Again("an answer without an envelope")
+            raise _Again("an answer without an envelope", Result.NONSENSE)
         fault = answer.get("error")
         if answer.get("ok", fault is None) is True and "result" in answer:
             return answer["result"]
         code = fault.get("code") if isinstance(fault, dict) else answer.get("code")
         self._refuse(code if isinstance(code, int) else _FAULTS_FROM, after_s)
-        raise _Again("an answer without a result")
+        raise _Again("an answer without a result", Result.NONSENSE)
 
     def _refuse(self, status: int, after_s: float | None) -> None:
         """Raise for a status that brings no answer: what to repeat, what is not there, what not."""
@@ -203,7 +239,8 @@ class ToncenterClient:
             raise NotThere(f"{self.endpoint.host} has no such thing")
         if status not in _REPEATABLE and _REFUSALS_FROM <= status < _FAULTS_FROM:
             raise Unavailable(f"{self.endpoint.host} refuses the request: {status}")
-        raise _Again(f"status {status}", after_s)
+        result = Result.RATE_LIMITED if status == _TOO_MANY else Result.FAULT
+        raise _Again(f"status {status}", result, after_s)
 
 
 def _after_s(response: httpx.Response) -> float | None:
@@ -219,5 +256,5 @@ def _decoded(text: bytes) -> object:
     try:
         answer: object = json.loads(text)
     except (ValueError, RecursionError):
-        raise _Again("an answer that is not JSON") from None
+        raise _Again("an answer that is not JSON", Result.NONSENSE) from None
     return answer

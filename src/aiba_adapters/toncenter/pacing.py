@@ -24,14 +24,18 @@ class TokenBucket:
         self._slack = self._interval * (burst - 1)
         self._full_at = -math.inf
 
-    async def take(self, patience_s: float) -> None:
-        """Wait for a token. Raises Unavailable at once if that takes longer than `patience_s`."""
+    async def take(self, patience_s: float) -> float:
+        """Wait for a token and return for how long, in seconds.
+
+        Raises Unavailable at once if that takes longer than `patience_s`.
+        """
         now = asyncio.get_running_loop().time()
         wait = max(0.0, self._full_at - self._slack - now)
         if wait > patience_s:
             raise Unavailable("too many requests are waiting", retry_after_ms=ms(wait))
         self._full_at = max(self._full_at, now) + self._interval
         await asyncio.sleep(wait)
+        return wait
 
     def pause(self, seconds: float) -> None:
         """Give out no token for some time: the provider has said so."""

@@ -21,11 +21,12 @@ from aiba_adapters.toncenter.answers import stack_address, stack_number
 from aiba_adapters.toncenter.api import Api, Block, MethodAnswer, api_of
 from aiba_adapters.toncenter.client import BadAnswer, Limits, ToncenterClient
 from aiba_adapters.toncenter.endpoints import Provider
+from aiba_adapters.toncenter.meter import Meter, Outcome, Question, Role, Unmetered
 from aiba_adapters.toncenter.pacing import SingleFlight
 from aiba_adapters.toncenter.transactions import payment_of
 from aiba_domain.claims.claim import ChainView
 from aiba_domain.claims.model import MAX_SEQNO
-from aiba_domain.claims.ports import Inventory
+from aiba_domain.claims.ports import Inventory, Sighting
 from aiba_domain.payments.model import IncomingPayment
 from aiba_domain.ports import Clock, Unavailable
 
@@ -54,13 +55,20 @@ class Freshness:
     rest_s: float = 15.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
-    """What was seen of a recipient, in which masterchain block, and how long ago."""
+class _Stale(Unavailable):
+    """A provider's last block is too old to believe what it says now."""
 
-    view: ChainView
-    block: int
-    age_ms: int
+
+class _OtherNetwork(Unavailable):
+    """A provider is on another network."""
+
+
+_OUTCOMES: Final[Sequence[tuple[type[Unavailable], Outcome]]] = (
+    (_Stale, Outcome.STALE),
+    (_OtherNetwork, Outcome.WRONG_NETWORK),
+    (BadAnswer, Outcome.NONSENSE),
+    (Unavailable, Outcome.UNAVAILABLE),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +94,8 @@ class _Source:
 class ToncenterReader:
     """Reads the chain for withdrawals and payments. Belongs to one event loop; close it when done.
 
-    Is a ChainReader and a PaymentReader. The first provider is the one that is asked; the others
-    are for when it doesn't answer.
+    Is a ChainReader, a VaultReader and a PaymentReader. The first provider is the one that is
+    asked; the others are for when it doesn't answer.
     """
 
     def __init__(
@@ -97,14 +105,17 @@ class ToncenterReader:
         clock: Clock,
         network: int | None,
         freshness: Freshness | None = None,
+        meter: Meter | None = None,
     ) -> None:
         """Read by `clients`. `network` is the global id that all must be on, None for any."""
         if not clients:
             raise ValueError("no provider")
         self._sources = [_Source(client=client, api=api_of(client)) for client in clients]
+        self._served_by = self._sources[0]
         self._clock = clock
         self._network = network
         self._fresh = freshness or Freshness()
+        self._meter = meter or Unmetered()
         self._views: OrderedDict[tuple[str, str], _Seen] = OrderedDict()
         self._inventories: dict[str, tuple[Inventory, float]] = {}
         self._wallets: dict[str, tuple[Address, float]] = {}
@@ -146,7 +157,7 @@ class ToncenterReader:
             bag = await source.api.transaction(tx_hash, account, since_s)
             return None if bag is None else payment_of(bag, tx_hash, head.network)
 
-        return await self._first(ask)
+        return await self._first(Question.PAYMENT, ask)
 
     # A recipient's seqno
 
@@ -159,7 +170,10 @@ class ToncenterReader:
         account = parse_canonical(recipient, field="recipient")
 
         async def look() -> _Seen:
-            seen = await self._first(lambda source: self._look(source, contract, account))
+            seen = await self._first(
+                Question.SEQNO, lambda source: self._look(source, contract, account)
+            )
+            self._meter.block(seen.block)
             return self._newer(key, seen)
 
         return await self._sightings.join(key, look)
@@ -194,8 +208,11 @@ class ToncenterReader:
     # What a vault holds
 
     async def _count(self, vault: Address) -> Inventory:
-        inventory = await self._first(lambda source: self._inventory(source, vault))
+        inventory = await self._first(
+            Question.INVENTORY, lambda source: self._inventory(source, vault)
+        )
         self._inventories[vault.raw] = (inventory, _now())
+        self._meter.inventory(inventory)
         return inventory
 
     async def _inventory(self, source: _Source, vault: Address) -> Inventory:
@@ -263,10 +280,10 @@ class ToncenterReader:
         """Refuse a block of another network or one that is old; keep the last."""
         host = source.client.endpoint.host
         if self._network is not None and block.network != self._network:
-            raise Unavailable(f"{host} is on network {block.network}")
+            raise _OtherNetwork(f"{host} is on network {block.network}")
         lag_s = self._clock.now() // _MS - block.time_s
         if self._fresh.lag_s is not None and lag_s > self._fresh.lag_s:
-            raise Unavailable(f"{host} is {lag_s} s behind")
+            raise _Stale(f"{host} is {lag_s} s behind")
         if source.head is None or block.seqno >= source.head.seqno or self._is_old(source):
             source.head, source.head_at = block, _now()
         return block
@@ -276,7 +293,7 @@ class ToncenterReader:
 
     # Providers
 
-    async def _first(self, ask: Callable[[_Source], Awaitable[T]]) -> T:
+    async def _first(self, question: Question, ask: Callable[[_Source], Awaitable[T]]) -> T:
         """Return the answer of the first provider that gives one; those that failed come last."""
         now = _now()
         failures: list[Unavailable] = []
@@ -286,8 +303,13 @@ class ToncenterReader:
             except Unavailable as failure:
                 source.rests_until = _now() + self._fresh.rest_s
                 failures.append(failure)
+                self._meter.answer(source.client.role, question, _outcome_of(failure))
             else:
                 source.rests_until = 0.0
+                self._meter.answer(source.client.role, question, Outcome.OK)
+                if source is not self._served_by:
+                    self._served_by = source
+                    self._meter.switch()
                 return answer
         reasons = "; ".join(str(failure) for failure in failures)
         soonest = min(failure.retry_after_ms for failure in failures)
@@ -302,13 +324,27 @@ def open_reader(
     limits: Limits | None = None,
     freshness: Freshness | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
+    meter: Meter | None = None,
 ) -> ToncenterReader:
     """Return a reader over providers, the first before the others; nothing is sent yet.
 
     Raises ValueError for a URL that can't be read. `transport` stands in for the network in tests.
     """
-    clients = [ToncenterClient(one, limits=limits, transport=transport) for one in providers]
-    return ToncenterReader(clients, clock=clock, network=network, freshness=freshness)
+    clients = [
+        ToncenterClient(
+            one,
+            limits=limits,
+            transport=transport,
+            meter=meter,
+            role=Role.FALLBACK if position else Role.PRIMARY,
+        )
+        for position, one in enumerate(providers)
+    ]
+    return ToncenterReader(clients, clock=clock, network=network, freshness=freshness, meter=meter)
+
+
+def _outcome_of(failure: Unavailable) -> Outcome:
+    return next(outcome for kind, outcome in _OUTCOMES if isinstance(failure, kind))
 
 
 def _top(answer: MethodAnswer) -> object:

@@ -84,6 +84,10 @@ class Pipeline:
                 self._observer.committed(event)
         return answer
 
+    def missed(self, command: type[Command[Any]]) -> None:
+        """Count a command as failed whose way was barred by something outside the pipeline."""
+        self._observer.failed(self._handlers[command].name)
+
     def now(self) -> int:
         """Return the instant that decisions are made at."""
         return self._clock.now()

@@ -4,6 +4,8 @@ Every step can be repeated. A crash between two of them leaves a claim that the 
 its key, or the settlement, takes up again.
 """
 
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from aiba_domain.application.pipeline import Answer, Pipeline
@@ -27,6 +29,14 @@ from aiba_domain.ports import Reader, Store, Unavailable
 _UNSEEN = ChainView(seqno=0, time_s=0)
 _PAGE = 100
 _MOST_OUTAGES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """The claims in flight by state, and when the oldest was made (ms, UTC), None without any."""
+
+    count: Mapping[ClaimState, int]
+    oldest_at: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,9 +83,8 @@ class Withdrawals:
         if not recipient:
             raise DomainError("wallet_required")
         # What is known is answered from memory, whatever the chain does; so is a bad key refused.
-        vault = self._contracts.vault
         is_asked = valid_key is not None and not is_known
-        seen = await self._chain.view(vault, recipient) if is_asked else _UNSEEN
+        seen = await self._view(recipient) if is_asked else _UNSEEN
         command = ReserveClaim(
             amount=amount,
             source_type=by,
@@ -127,6 +136,16 @@ class Withdrawals:
             raise failure
         return ended
 
+    async def in_flight(self) -> InFlight:
+        """Count the claims in flight. Reads each of them: as many as recipients wait, no more."""
+        count: Counter[ClaimState] = Counter()
+        oldest, after = None, None
+        while claims := await self._page(after):
+            count.update(claim.state for claim in claims)
+            oldest = claims[0].created_at if oldest is None else oldest
+            after = (claims[-1].created_at, claims[-1].id)
+        return InFlight(count=count, oldest_at=oldest)
+
     async def _settle(self, claim: Claim) -> bool:
         """Look at the chain, then settle the claim or leave it."""
         seen = await self._chain.view(claim.terms.vault, claim.terms.recipient)
@@ -140,13 +159,23 @@ class Withdrawals:
         try:
             signed = await self._signer.sign(claim.terms)
         except SignerUnavailable as error:
+            self._pipeline.missed(ReserveClaim)
             raise Unavailable(str(error)) from error
         except SignerRefused as refused:
+            self._pipeline.missed(ReserveClaim)
             raise DomainError("claim not signed", reason=refused.code) from None
         command = RecordSignature(
             claim_id=claim.id, signature=signed.signature, payload=signed.payload
         )
         return (await self._pipeline.execute(SERVICE, command)).reply().claim
+
+    async def _view(self, recipient: str) -> ChainView:
+        """Look at the chain for a reservation."""
+        try:
+            return await self._chain.view(self._contracts.vault, recipient)
+        except Unavailable:
+            self._pipeline.missed(ReserveClaim)
+            raise
 
     async def _standing(self, player_id: str, claim_id: str) -> tuple[str, bool]:
         """Return the player's wallet, blank without one, and whether a claim is there already."""

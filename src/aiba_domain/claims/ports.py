@@ -65,3 +65,24 @@ class ChainReader(Protocol):
     async def inventory(self, vault: str) -> Inventory:
         """Return what a vault holds."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """What was seen of a recipient, in which masterchain block, and how long ago."""
+
+    view: ChainView
+    block: int
+    age_ms: int
+
+
+class VaultReader(Protocol):
+    """Reads a vault for whoever looks at it. Raises Unavailable as a ChainReader does."""
+
+    async def sighting(self, vault: str, recipient: str) -> Sighting:
+        """Return what a ChainReader's `view` does, with the block it was read in and its age."""
+        ...
+
+    async def inventory(self, vault: str) -> Inventory:
+        """Return what a vault holds."""
+        ...

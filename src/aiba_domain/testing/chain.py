@@ -14,7 +14,13 @@ from typing import Final
 
 from aiba_domain.claims.claim import VALIDITY_S, ChainView
 from aiba_domain.claims.model import ClaimTerms
-from aiba_domain.claims.ports import Inventory, SignedClaim, SignerRefused, SignerUnavailable
+from aiba_domain.claims.ports import (
+    Inventory,
+    Sighting,
+    SignedClaim,
+    SignerRefused,
+    SignerUnavailable,
+)
 from aiba_domain.ports import Unavailable
 
 VAULT: Final = f"0:{'11' * 32}"
@@ -155,16 +161,24 @@ class ModelReader:
 
     async def view(self, vault: str, recipient: str) -> ChainView:
         """Return what one server knows of a recipient."""
-        server = self._server()
-        if vault != VAULT:
-            return ChainView(seqno=0, time_s=self.chain.view(recipient, server=server).time_s)
-        return self.chain.view(recipient, server=server)
+        return self._look(vault, recipient).view
+
+    async def sighting(self, vault: str, recipient: str) -> Sighting:
+        """Return the same with the server's newest block, just read."""
+        return self._look(vault, recipient)
 
     async def inventory(self, vault: str) -> Inventory:
         """Return what the vault holds now."""
         self._server()
         held = self.chain.vault.jettons if vault == VAULT else 0
         return Inventory(ton_nano=_NANO, jetton_wallet=JETTON_MASTER, jettons=held)
+
+    def _look(self, vault: str, recipient: str) -> Sighting:
+        server = self._server()
+        view = self.chain.view(recipient, server=server)
+        if vault != VAULT:
+            view = ChainView(seqno=0, time_s=view.time_s)
+        return Sighting(view=view, block=self.chain.heights[server], age_ms=0)
 
     def _server(self) -> int:
         server = self._pick()

@@ -123,12 +123,17 @@ class ConnectedOut(_Out):
 
 
 class SeqnoOut(_Out):
-    """The last seqno that a vault has paid to an address, as decimal text."""
+    """The last seqno that a vault has paid to an address, as decimal text.
+
+    `block_seqno` is the masterchain block it was read in, `age_ms` how long ago.
+    """
 
     vault_address: str
     to: str
     last_seqno: str
     next_seqno: str
+    block_seqno: int
+    age_ms: int
 
 
 class JettonWalletOut(_Out):
@@ -157,6 +162,8 @@ class ClaimStatusOut(_Out):
     now: int
     valid_until: int
     last_seqno: str
+    block_seqno: int
+    age_ms: int
     needed_ton_nano: str | msgspec.UnsetType = msgspec.UNSET
     have_ton_nano: str | msgspec.UnsetType = msgspec.UNSET
     needed: str | msgspec.UnsetType = msgspec.UNSET

@@ -26,6 +26,7 @@ INTERNAL: Final = "internal server error"
 
 _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
     400: (
+        "ARENA_VAULT_ADDRESS not configured",
         "validation_error",
         "requestId required",
         "invalid_mode",

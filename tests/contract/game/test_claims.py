@@ -206,7 +206,7 @@ def test_no_vault(make_game: MakeGame) -> None:
     assert error_of(game.withdraw(player), 500, "vault not configured") is None
     for path in ("last-seqno", "inventory", "claim-status"):
         refused = game.looking(f"/api/vault/{path}")
-        assert error_of(refused, 500, "vault not configured") is None
+        assert error_of(refused, 400, "ARENA_VAULT_ADDRESS not configured") is None
     refused = game.post("/api/brokers/create-with-ton", player, txHash="0" * 64)
     assert error_of(refused, 503, "Create broker with TON not configured") is None
     assert data_of(game.fight(player, broker, "k", autoClaim=True))["claim"]["amount"] == ""
@@ -401,6 +401,29 @@ def test_metrics_tell_withdrawals_apart(game: Game) -> None:
         game.withdraw(player, "poor", amount=101)
         game.withdraw(player, "pending", amount=1)
     assert withdrawals(game) == {"insufficient": 1, "error": 1, "ok": 1}
+
+
+def test_metrics_count_a_chain_and_a_signer_that_are_down(game: Game) -> None:
+    """A withdrawal that chain or signer ended is an error; so is a battle's, though it is won."""
+    player, broker = game.fighter(AIBA=100)
+    game.bind(player)
+    game.ton.reader.server = ton.NO_ANSWER
+    error_of(game.withdraw(player, "a", amount=1), 503, "unavailable")
+    assert withdrawals(game) == {"error": 1}
+    data_of(game.fight(player, broker, "b", autoClaim=True))
+    assert withdrawals(game) == {"error": 2}
+    game.ton.reader.server = 0
+    game.ton.oracle.fault = SignerUnavailable("down")
+    error_of(game.withdraw(player, "a", amount=1), 503, "unavailable")
+    assert withdrawals(game) == {"error": 3, "ok": 1}
+    game.ton.oracle.fault = SignerRefused("policy")
+    error_of(game.withdraw(player, "a", amount=1), 503, "claim not signed")
+    assert withdrawals(game) == {"error": 4, "ok": 1}
+    game.ton.oracle.fault = None
+    claimed(game.withdraw(player, "a", amount=1))
+    assert withdrawals(game) == {"error": 4, "ok": 1}
+    text = game.get("/metrics").text
+    assert 'aiba_claims_moved_total{state="signed"} 1.0' in text
 
 
 # --- the own claims ---

@@ -50,10 +50,12 @@ def test_last_seqno(game: Game) -> None:
         "to": claim["toAddress"],
         "lastSeqno": "0",
         "nextSeqno": "1",
+        "blockSeqno": 0,
+        "ageMs": 0,
     }
     assert game.ton.send(claim) is Exit.PAID
     paid = data_of(game.get(path))
-    assert (paid["lastSeqno"], paid["nextSeqno"]) == ("1", "2")
+    assert (paid["lastSeqno"], paid["nextSeqno"], paid["blockSeqno"]) == ("1", "2", 1)
 
 
 def test_any_form_of_an_address_is_the_same_address(arena: Game) -> None:
@@ -103,6 +105,8 @@ def test_a_claim_is_pending_until_it_is_paid(game: Game) -> None:
         "now": GENESIS_S,
         "validUntil": GENESIS_S + VALIDITY_S,
         "lastSeqno": "0",
+        "blockSeqno": 0,
+        "ageMs": 0,
     }
     assert game.ton.send(claim) is Exit.PAID
     paid = status_of(game, claim)

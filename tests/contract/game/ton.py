@@ -12,7 +12,7 @@ from aiba_domain.application.purchases import Cashier, Purchases
 from aiba_domain.application.withdrawals import Contracts, Withdrawals
 from aiba_domain.claims.claim import ChainView
 from aiba_domain.claims.model import ClaimTerms
-from aiba_domain.claims.ports import Inventory, SignedClaim
+from aiba_domain.claims.ports import Inventory, Sighting, SignedClaim
 from aiba_domain.payments.model import IncomingPayment
 from aiba_domain.testing.chain import (
     JETTON_MASTER,
@@ -61,6 +61,11 @@ class Reader(ModelReader):
         """Return what is known of a recipient."""
         self.asked += 1
         return await super().view(vault, recipient)
+
+    async def sighting(self, vault: str, recipient: str) -> Sighting:
+        """Return the same with its block."""
+        self.asked += 1
+        return await super().sighting(vault, recipient)
 
     async def inventory(self, vault: str) -> Inventory:
         """Return what the vault holds."""

@@ -10,15 +10,21 @@ from hypothesis import strategies as st
 
 from aiba_domain.application.withdrawals import Contracts, Withdrawals
 from aiba_domain.claims.claim import ChainView
-from aiba_domain.claims.ports import Inventory
+from aiba_domain.claims.ports import Inventory, Sighting
 from aiba_domain.errors import DomainError
 from aiba_domain.ports import Unavailable
+from aiba_entry.observability import Metrics
 from aiba_entry.vaults import ClaimStanding, ClaimStatus, Vaults
 
 VAULT = f"0:{'11' * 32}"
 RECIPIENT = f"0:{'55' * 32}"
 WALLET = f"0:{'66' * 32}"
 LEAST = 1_000
+
+
+def seen_as(view: ChainView) -> Sighting:
+    """Return a view as it was seen half a second ago."""
+    return Sighting(view=view, block=77, age_ms=500)
 
 
 class Chain:
@@ -30,12 +36,12 @@ class Chain:
         self.held = held
         self.looks: list[tuple[str, ...]] = []
 
-    async def view(self, vault: str, recipient: str) -> ChainView:
+    async def sighting(self, vault: str, recipient: str) -> Sighting:
         """Return what is seen of a recipient."""
         self.looks.append((vault, recipient))
         if self.seen is None:
             raise Unavailable("no view")
-        return self.seen
+        return seen_as(self.seen)
 
     async def inventory(self, vault: str) -> Inventory:
         """Return what the vault holds."""
@@ -47,7 +53,7 @@ class Chain:
 
 def vaults_on(chain: Chain) -> Vaults:
     """Return vaults on a chain."""
-    vaults = Vaults()
+    vaults = Vaults(Metrics(process=False))
     vaults.configure(
         # What issues claims is only handed through.
         withdrawals=cast("Withdrawals", "the withdrawals"),
@@ -94,7 +100,7 @@ def test_d17_every_way_a_claim_can_stand(
         (True, ClaimStatus.PENDING),
     ]
     assert judged.status is next(status for holds, status in faults if holds)
-    assert judged.seen == seen
+    assert judged.seen == seen_as(seen)
     is_over = reached >= 0 or late > 0
     assert judged.inventory == (None if is_over else held)
     # One look at the seqno, and none at the inventory where it doesn't matter.
@@ -111,7 +117,7 @@ def test_a_chain_that_can_t_be_read_is_no_state() -> None:
     """No view, no status; the reader's own word goes on to who asked."""
     down = Chain(None, holding())
     for work in (
-        vaults_on(down).seqno(RECIPIENT),
+        vaults_on(down).last_seqno(RECIPIENT),
         vaults_on(down).standing(RECIPIENT, seqno=1, valid_until_s=1, amount=1),
         vaults_on(Chain(None, None)).inventory(),
     ):
@@ -126,23 +132,25 @@ def test_what_a_vault_answers() -> None:
     assert vaults.is_configured
     assert (vaults.address, vaults.min_ton_nano) == (VAULT, LEAST)
     assert vaults.withdrawals() == cast("Withdrawals", "the withdrawals")
-    assert asyncio.run(vaults.seqno(RECIPIENT)) == 7
+    assert asyncio.run(vaults.last_seqno(RECIPIENT)) == seen_as(ChainView(seqno=7, time_s=1))
     assert asyncio.run(vaults.inventory()) == holding(5, 6)
     assert chain.looks == [(VAULT, RECIPIENT), (VAULT,)]
 
 
 def test_without_a_vault_each_question_says_so() -> None:
     """Nothing is answered by a vault that isn't there."""
-    vaults = Vaults()
+    vaults = Vaults(Metrics(process=False))
     assert not vaults.is_configured
     later: list[Coroutine[Any, Any, object]] = [
-        vaults.seqno(RECIPIENT),
+        vaults.last_seqno(RECIPIENT),
         vaults.inventory(),
         vaults.standing(RECIPIENT, seqno=1, valid_until_s=1, amount=1),
     ]
     for work in later:
-        with pytest.raises(DomainError, match="vault not configured"):
+        with pytest.raises(DomainError, match="ARENA_VAULT_ADDRESS not configured"):
             asyncio.run(work)
-    for ask in (vaults.withdrawals, lambda: vaults.address, lambda: vaults.min_ton_nano):
-        with pytest.raises(DomainError, match="vault not configured"):
+    for ask in (lambda: vaults.address, lambda: vaults.min_ton_nano):
+        with pytest.raises(DomainError, match="ARENA_VAULT_ADDRESS not configured"):
             ask()
+    with pytest.raises(DomainError, match="vault not configured"):
+        vaults.withdrawals()

@@ -9,13 +9,14 @@ import pytest
 
 from aiba_adapters.ton.addresses import AddressProblem, AddressRefused
 from aiba_adapters.ton.payloads import LIFETIME_MS, ProofPayloads
-from aiba_adapters.ton.proof import Network, ProofPolicy
+from aiba_adapters.ton.proof import Network, Proof, ProofPolicy
 from aiba_domain.decision import Principal
 from aiba_domain.errors import DomainError
 from aiba_domain.testing.doubles import NOON
 from aiba_domain.testing.playground import Playground
+from aiba_entry.observability import Metrics
 from aiba_entry.settings import load
-from aiba_entry.wallets import WalletDesk, WalletProof, make_wallet_desk
+from aiba_entry.wallets import WalletDesk, make_wallet_desk
 from tests.support.arena import player_of
 from tests.support.stores import opener
 from tests.support.wallets import DOMAIN, MAINNET, Wallet
@@ -44,16 +45,18 @@ def _make_desk(town: Playground) -> MakeDesk:
             policy=policy,
             without_proof=without_proof,
             nonce=lambda: f"{next(nonces):032x}",
+            metrics=Metrics(process=False),
         )
 
     return make
 
 
-def proof_by(wallet: Wallet, payload: str, *, at_ms: int = NOON, **changes: Any) -> WalletProof:
+def proof_by(wallet: Wallet, payload: str, *, at_ms: int = NOON, **changes: Any) -> Proof:
     """Return a wallet's proof as the desk takes it."""
     body = wallet.proof(payload, at_ms // 1000)
     part = body["proof"]
     fields: dict[str, Any] = {
+        "address": wallet.address,
         "network": MAINNET,
         "public_key": body["publicKey"],
         "state_init": part["state_init"],
@@ -63,7 +66,7 @@ def proof_by(wallet: Wallet, payload: str, *, at_ms: int = NOON, **changes: Any)
         "payload": payload,
         "signature": part["signature"],
     }
-    return WalletProof(**{**fields, **changes})
+    return Proof(**{**fields, **changes})
 
 
 def refusal(town: Playground, desk: WalletDesk, who: Principal, *given: Any) -> DomainError:
@@ -183,18 +186,22 @@ ENVIRON: Final = {
 def test_the_desk_is_made_as_the_settings_say(town: Playground) -> None:
     """Domains, network and switch come from them; desks of one secret share their payloads."""
     wallet = Wallet(1)
-    one, other = (make_wallet_desk(load(ENVIRON), town.pipeline) for _ in range(2))
+    one, other = (
+        make_wallet_desk(load(ENVIRON), town.pipeline, Metrics(process=False)) for _ in range(2)
+    )
     payloads = {one.payload("1")[0] for _ in range(20)}
     assert len(payloads) == 20
     proof = proof_by(wallet, payloads.pop(), network="-3")
     assert town.run(other.connect(ANN, wallet.address, proof)) == wallet.address
     assert refusal(town, one, ANN, wallet.address, None).code == "wallet proof required"
     changed = {**ENVIRON, "SESSION_SECRET": "a-third-horse-battery-staple-89012"}
-    stranger = make_wallet_desk(load(changed), town.pipeline)
+    stranger = make_wallet_desk(load(changed), town.pipeline, Metrics(process=False))
     refused = refusal(town, stranger, ANN, wallet.address, proof)
     assert refused.details == {"reason": "not a payload made for this player"}
     trusting = make_wallet_desk(
-        load({**ENVIRON, "AIBA_DEV_WALLET_WITHOUT_PROOF": "1"}), town.pipeline
+        load({**ENVIRON, "AIBA_DEV_WALLET_WITHOUT_PROOF": "1"}),
+        town.pipeline,
+        Metrics(process=False),
     )
     assert town.run(trusting.connect(BOB, Wallet(2).address, None)) == Wallet(2).address
 
@@ -202,7 +209,7 @@ def test_the_desk_is_made_as_the_settings_say(town: Playground) -> None:
 def test_the_desk_of_a_service_without_a_chain(town: Playground) -> None:
     """It gives out payloads and believes nobody."""
     environ = {name: text for name, text in ENVIRON.items() if name in list(ENVIRON)[:4]}
-    desk = make_wallet_desk(load(environ), town.pipeline)
+    desk = make_wallet_desk(load(environ), town.pipeline, Metrics(process=False))
     payload, _ = desk.payload("1")
     proof = proof_by(Wallet(1), payload)
     assert refusal(town, desk, ANN, Wallet(1).address, proof).code == "vault not configured"

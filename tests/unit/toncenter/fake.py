@@ -15,7 +15,7 @@ from typing import Any, Final
 import httpx
 
 from aiba_adapters.ton.addresses import Address, parse
-from aiba_adapters.toncenter import Provider, ToncenterReader, open_reader
+from aiba_adapters.toncenter import Meter, Provider, ToncenterReader, open_reader
 from aiba_adapters.toncenter.answers import address_bag, stack_address
 from aiba_adapters.toncenter.client import Limits
 from aiba_adapters.toncenter.reader import Freshness
@@ -346,6 +346,7 @@ def reader(
     limits: Limits | None = None,
     freshness: Freshness | None = None,
     ahead_s: int = 0,
+    meter: Meter | None = None,
 ) -> ToncenterReader:
     """Return a reader over fake providers, unpaced unless a rate is given."""
     scheme, _, rest = url.partition("//")
@@ -361,4 +362,5 @@ def reader(
         limits=limits,
         freshness=freshness,
         transport=httpx.MockTransport(route),
+        meter=meter,
     )

@@ -36,14 +36,19 @@ class Vault(Controller):
     async def last_seqno(
         self, to: To, request: Request[Any, Any, Any], vaults: NamedDependency[Vaults]
     ) -> Reply:
-        """Return the last seqno that the vault has paid to an address."""
+        """Return the last seqno that the vault has paid to an address.
+
+        `blockSeqno` is the masterchain block it was read in, `ageMs` how long ago that was.
+        """
         recipient = _address(to)
-        last = await vaults.seqno(recipient)
+        seen = await vaults.last_seqno(recipient)
         out = SeqnoOut(
             vault_address=vaults.address,
             to=recipient,
-            last_seqno=str(last),
-            next_seqno=str(last + 1),
+            last_seqno=str(seen.view.seqno),
+            next_seqno=str(seen.view.seqno + 1),
+            block_seqno=seen.block,
+            age_ms=seen.age_ms,
         )
         return data_reply(out, context_of(request).request_id)
 
@@ -80,7 +85,10 @@ class Vault(Controller):
         vaults: NamedDependency[Vaults],
         amount: Amount = 0,
     ) -> Reply:
-        """Return how a claim stands: the chain is asked before any clock."""
+        """Return how a claim stands: the chain is asked before any clock.
+
+        `now` is chain time; `blockSeqno` and `ageMs` say where and how long ago it was read.
+        """
         recipient = _address(to)
         standing = await vaults.standing(
             recipient, seqno=seqno, valid_until_s=valid_until, amount=amount
@@ -90,9 +98,11 @@ class Vault(Controller):
             "vaultAddress": vaults.address,
             "to": recipient,
             "seqno": str(seqno),
-            "now": standing.seen.time_s,
+            "now": standing.seen.view.time_s,
             "validUntil": valid_until,
-            "lastSeqno": str(standing.seen.seqno),
+            "lastSeqno": str(standing.seen.view.seqno),
+            "blockSeqno": standing.seen.block,
+            "ageMs": standing.seen.age_ms,
             **_lack(standing, vaults.min_ton_nano, amount),
         }
         return data_reply(fields, context_of(request).request_id)

@@ -7,13 +7,14 @@ from litestar import Controller, Request, get, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
+from aiba_adapters.ton.proof import Proof
 from aiba_entry.http.acting import acting
 from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import ConnectedOut, ProofPayloadOut
 from aiba_entry.http.envelope import Reply, data_reply, documented
 from aiba_entry.http.limits import principal_of, require_player
 from aiba_entry.http.validation import Body, text
-from aiba_entry.wallets import WalletDesk, WalletProof
+from aiba_entry.wallets import WalletDesk
 
 
 class DomainPart(msgspec.Struct, frozen=True, rename={"length_bytes": "lengthBytes"}):
@@ -84,11 +85,12 @@ class Wallets(Controller):
         return data_reply(out, context_of(request).request_id)
 
 
-def _proof(data: ConnectBody) -> WalletProof | None:
+def _proof(data: ConnectBody) -> Proof | None:
     part = data.proof
     if part is None:
         return None
-    return WalletProof(
+    return Proof(
+        address=data.address,
         network=data.network,
         public_key=data.public_key,
         state_init=part.state_init,
