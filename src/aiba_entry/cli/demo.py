@@ -15,7 +15,10 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from aiba_entry.cli.demo_chain import DemoChain, start_chain, why_left_out
+from aiba_entry.cli.demo_chain_report import ChainReport
 from aiba_entry.cli.demo_player import Api, DemoPlayer, Refusal
+from aiba_entry.cli.demo_process import DemoFailed, together
 from aiba_entry.cli.demo_report import (
     CheckedBattle,
     DemoReport,
@@ -24,7 +27,8 @@ from aiba_entry.cli.demo_report import (
     failures_of,
     show,
 )
-from aiba_entry.cli.demo_server import DemoFailed, DemoServer, start_server
+from aiba_entry.cli.demo_server import DemoServer, start_server
+from aiba_entry.cli.demo_withdrawals import STEPS, able_to_withdraw, withdraw
 from aiba_entry.cli.verify import Secrets, judge, read_fairness
 
 Json = Mapping[str, Any]
@@ -40,22 +44,25 @@ _INTERRUPTED: Final = 130
 @click.option(
     "--players", type=click.IntRange(1, 1000), default=1, show_default=True, help="How many play."
 )
-def demo(*, as_json: bool, players: int) -> None:
-    """Play battles against a server started for it, then verify each from the revealed seed.
+@click.option("--no-chain", is_flag=True, help="Withdraw nothing, and start no local chain.")
+def demo(*, as_json: bool, players: int, no_chain: bool) -> None:
+    """Play battles against a server started for it, withdraw to a chain, and check everything.
 
-    Signs initData with a bot token of its own, plays while energy and money last, rotates the seed
-    epoch, checks every receipt offline, audits the ledger and stops the server. Exits with 1 if
-    anything doesn't hold.
+    Signs initData with a bot token of its own, plays while energy and money last, withdraws the
+    AIBA of the first players to a local chain, rotates the seed epoch, checks every receipt
+    offline, audits the ledger and stops both. Exits with 1 if anything doesn't hold. Without the
+    extra devnet the chain is left out.
     """
     console = Console(stderr=as_json)
+    left_out = "--no-chain was given" if no_chain else why_left_out()
     try:
-        report = asyncio.run(_run(players, console, quiet=as_json))
+        report = asyncio.run(_run(players, left_out, console, quiet=as_json))
     except (DemoFailed, Refusal) as error:
         if as_json:
             click.echo(json.dumps({"ok": False, "failures": [str(error)]}))
         raise click.ClickException(str(error)) from None
     except (KeyboardInterrupt, asyncio.CancelledError):
-        click.echo("interrupted; the server was stopped", err=True)
+        click.echo("interrupted; all that it had started was stopped", err=True)
         raise SystemExit(_INTERRUPTED) from None
     if as_json:
         click.echo(json.dumps(document(report), indent=2))
@@ -66,24 +73,36 @@ def demo(*, as_json: bool, players: int) -> None:
     raise SystemExit(1 if report.failures else 0)
 
 
-async def _run(players: int, console: Console, *, quiet: bool) -> DemoReport:
+async def _run(players: int, left_out: str | None, console: Console, *, quiet: bool) -> DemoReport:
     with (
         _ended_by_signal(),
         _progress(console, quiet=quiet) as progress,
         tempfile.TemporaryDirectory(prefix="aiba-demo-") as folder,
     ):
-        start = progress.add_task("Start the server", total=1)
-        async with start_server(Path(folder)) as server:
+        start = progress.add_task("Start", total=1 if left_out else 2)
+        async with contextlib.AsyncExitStack() as stack:
+            chain = None
+            if left_out is None:
+                chain = await stack.enter_async_context(start_chain(Path(folder)))
+                progress.advance(start)
+            settings = chain.settings if chain else {}
+            server = await stack.enter_async_context(start_server(Path(folder), settings))
             progress.advance(start)
-            report = await _play(server, players, progress)
-            stop = progress.add_task("Stop the server", total=1)
-            report = replace(report, exit_code=await server.stop())
+            report = await _play(server, chain, players, progress)
+            stop = progress.add_task("Stop", total=1 if left_out else 2)
+            report = replace(report, left_out=left_out, exit_code=await server.stop())
             progress.advance(stop)
+            if chain and report.chain:
+                ended = replace(report.chain, exit_code=await chain.stop())
+                report = replace(report, chain=ended)
+                progress.advance(stop)
     return replace(report, failures=tuple(failures_of(report)))
 
 
-async def _play(server: DemoServer, count: int, progress: Progress) -> DemoReport:
-    """Let the players play, reveal the seed, and check everything that can be checked."""
+async def _play(
+    server: DemoServer, chain: DemoChain | None, count: int, progress: Progress
+) -> DemoReport:
+    """Let the players play and withdraw, reveal the seed, and check all that can be checked."""
     async with httpx.AsyncClient(
         base_url=server.base_url, timeout=_REQUEST_SECONDS, trust_env=False
     ) as http:
@@ -100,6 +119,7 @@ async def _play(server: DemoServer, count: int, progress: Progress) -> DemoRepor
         await _all_play(players, server.bot_token)
         fought = sum(len(player.battles) for player in players)
         progress.update(fights, total=fought, completed=fought)
+        on_chain = await _withdrawals(players, chain, progress) if chain else None
 
         await server.operate("seed", "rotate")
         epochs = (await anyone.get("/api/fairness"))["data"]["epochs"]
@@ -112,7 +132,18 @@ async def _play(server: DemoServer, count: int, progress: Progress) -> DemoRepor
         audits = progress.add_task("Audit the ledger", total=1)
         audit = json.loads(await server.operate("audit", "--json"))
         progress.advance(audits)
-    return DemoReport(players=tuple(reports), epochs=tuple(epochs), audit=audit, exit_code=0)
+    return DemoReport(
+        players=tuple(reports), epochs=tuple(epochs), audit=audit, chain=on_chain, exit_code=0
+    )
+
+
+async def _withdrawals(
+    players: list[DemoPlayer], chain: DemoChain, progress: Progress
+) -> ChainReport:
+    """Let the first players withdraw."""
+    able = able_to_withdraw(players)
+    steps = progress.add_task("Withdraw to the chain", total=len(able) * STEPS)
+    return await withdraw(able, chain, lambda: progress.advance(steps))
 
 
 def _open_to_all(modes: list[Json]) -> list[Json]:
@@ -129,12 +160,7 @@ async def _all_play(players: list[DemoPlayer], bot_token: str) -> None:
         async with turns:
             await player.play(bot_token)
 
-    tasks = [asyncio.create_task(play(player)) for player in players]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+    await together(play(player) for player in players)
 
 
 def _kept_promises(promised: list[Json], epochs: list[Json]) -> Secrets:
@@ -202,7 +228,7 @@ def _progress(console: Console, *, quiet: bool) -> Progress:
 
 @contextlib.contextmanager
 def _ended_by_signal() -> Iterator[None]:
-    """End on SIGTERM as on Ctrl-C: with the server stopped."""
+    """End on SIGTERM as on Ctrl-C: with all stopped that it started."""
     loop, task = asyncio.get_running_loop(), asyncio.current_task()
     if task is not None:
         loop.add_signal_handler(signal.SIGTERM, task.cancel)

@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 
 from aiba_adapters.telegram import sign
-from aiba_entry.cli.demo_server import DemoFailed
+from aiba_entry.cli.demo_process import DemoFailed
 
 Json = Mapping[str, Any]
 
@@ -101,7 +101,10 @@ class DemoPlayer:
     def __init__(
         self, *, http: httpx.AsyncClient, number: int, modes: list[Json], fought: Callable[[], None]
     ) -> None:
-        """Make player `number` of the demo; `fought` is called after each battle."""
+        """Make player `number` of the demo; `fought` is called after each battle.
+
+        `api` is for nobody until `play` has opened the session.
+        """
         self.id = str(700_000_000 + number)
         self.name = f"trader-{number}"
         self.battles: list[Json] = []
@@ -109,7 +112,7 @@ class DemoPlayer:
         self.balances: dict[str, int] = {}
         self.broker: Json = {}
         self._http = http
-        self._api = Api(http)
+        self.api = Api(http)
         self._modes = modes
         self._fought = fought
         self._rested_at = dict.fromkeys((mode["key"] for mode in modes), 0.0)
@@ -119,23 +122,27 @@ class DemoPlayer:
     async def play(self, bot_token: str) -> None:
         """Play for as long as the player can. Raises DemoFailed and unexpected Refusals."""
         await self._open_session(bot_token)
-        self.broker = (await self._api.post("/api/brokers/starter", requestId=_key()))["data"]
+        self.broker = (await self.api.post("/api/brokers/starter", requestId=_key()))["data"]
         await self._claim_daily()
         await self._fight_on()
         while await self._recover():
             await self._fight_on()
         await self._claim_combo()
-        self.balances = _balances(await self._me())
+        await self.settle_up()
         self.broker = await self._broker_now()
+
+    async def settle_up(self) -> None:
+        """Ask what the service says the player holds, and take that for `balances`."""
+        self.balances = _balances(await self._me())
 
     async def receipts(self) -> dict[str, Json]:
         """Return every battle of the player's list with its receipt, by id."""
         found: dict[str, Json] = {}
         page, place = "/api/battles?limit=100", ""
         while True:
-            listed = (await self._api.get(page + place))["data"]
+            listed = (await self.api.get(page + place))["data"]
             for item in listed["items"]:
-                battle = await self._api.get(f"/api/battles/{item['_id']}")
+                battle = await self.api.get(f"/api/battles/{item['_id']}")
                 found[item["_id"]] = battle["data"]
             if listed["next"] is None:
                 return found
@@ -145,19 +152,19 @@ class DemoPlayer:
         user = {"id": int(self.id), "first_name": self.name, "username": self.name}
         fields = {"auth_date": str(int(time.time())), "user": json.dumps(user)}
         init_data = sign(fields | {"query_id": f"demo-{self.id}"}, bot_token)
-        session = (await self._api.post("/api/auth/session", initData=init_data))["data"]
+        session = (await self.api.post("/api/auth/session", initData=init_data))["data"]
         if session["telegramId"] != self.id:
             raise DemoFailed(f"the session of {self.id} was opened for {session['telegramId']}")
-        self._api = Api(self._http, session["token"])
+        self.api = Api(self._http, session["token"])
 
     async def _claim_daily(self) -> None:
-        answer = await self._api.post("/api/daily/claim", requestId=_key())
+        answer = await self.api.post("/api/daily/claim", requestId=_key())
         self.books.note("daily", NEUR=answer["neurReward"])
 
     async def _claim_combo(self) -> None:
         """Claim the bonus for having spent enough; a player who hasn't just goes without."""
         try:
-            answer = await self._api.post("/api/daily/combo-claim", requestId=_key())
+            answer = await self.api.post("/api/daily/combo-claim", requestId=_key())
         except Refusal as refusal:
             if refusal.code != "daily_combo_requirement_not_met":
                 raise
@@ -189,7 +196,7 @@ class DemoPlayer:
 
     async def _fight(self, mode_key: str) -> None:
         body = {"requestId": _key(), "brokerId": self.broker["_id"], "modeKey": mode_key}
-        battle = (await self._api.post("/api/battle/run", **body))["data"]
+        battle = (await self.api.post("/api/battle/run", **body))["data"]
         self.battles.append(battle)
         self.books.note(
             "battle",
@@ -239,16 +246,16 @@ class DemoPlayer:
         body = {"requestId": _key(), "brokerId": self.broker["_id"]}
         if deed != "repair":
             body["stat"] = _TRAINED_STAT
-        answer = await self._api.post(f"/api/brokers/{deed}", **body)
+        answer = await self.api.post(f"/api/brokers/{deed}", **body)
         self._level = answer["broker"]["level"]
         self.books.note(deed, **{currency: -price for currency, price in prices.items()})
 
     async def _broker_now(self) -> Json:
-        broker: Json = (await self._api.get("/api/brokers/mine"))["data"][0]
+        broker: Json = (await self.api.get("/api/brokers/mine"))["data"][0]
         return broker
 
     async def _me(self) -> Json:
-        me: Json = (await self._api.get("/api/economy/me"))["data"]
+        me: Json = (await self.api.get("/api/economy/me"))["data"]
         return me
 
 

@@ -8,6 +8,15 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
+from aiba_entry.cli.demo_chain_report import (
+    CONFIRMED,
+    REFUNDED,
+    ChainReport,
+    chain_document,
+    failures_on_chain,
+    show_chain,
+)
+
 Json = Mapping[str, Any]
 
 _MOST_ROWS: Final = 40
@@ -47,12 +56,17 @@ class PlayerReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoReport:
-    """The whole run; without `failures` everything held."""
+    """The whole run; without `failures` everything held.
+
+    `chain` is None where the chain was left out, for the reason in `left_out`.
+    """
 
     players: tuple[PlayerReport, ...]
     epochs: tuple[Json, ...]
     audit: Json
+    chain: ChainReport | None
     exit_code: int
+    left_out: str | None = None
     failures: tuple[str, ...] = field(default=())
 
 
@@ -67,6 +81,8 @@ def failures_of(report: DemoReport) -> Iterator[str]:
         if not player.agrees:
             stored, expected = dict(player.balances), dict(player.expected)
             yield f"{player.name} holds {stored}, the answers add up to {expected}"
+    if report.chain is not None:
+        yield from failures_on_chain(report.chain)
     if not report.audit["sound"]:
         yield f"the ledger is not sound: {'; '.join(report.audit['faults'])}"
     if report.exit_code:
@@ -82,6 +98,8 @@ def document(report: DemoReport) -> dict[str, object]:
         "battles": len(battles),
         "verified": sum(battle.is_verified for battle in battles),
         "players": [_player_document(player) for player in report.players],
+        "chain": None if report.chain is None else chain_document(report.chain),
+        "chainLeftOut": report.left_out,
         "epochs": list(report.epochs),
         "audit": report.audit,
         "server": {"exitCode": report.exit_code},
@@ -115,14 +133,28 @@ def show(report: DemoReport, console: Console) -> None:
         f"Trained {deeds['train']}x, repaired {deeds['repair']}x, upgraded {deeds['upgrade']}x, "
         f"daily reward {deeds['daily']}x, combo bonus {deeds['combo']}x."
     )
+    if report.chain is None:
+        console.print(f"The chain was left out: {report.left_out}.")
+    else:
+        show_chain(report.chain.claims, console)
     console.print(_balances(report))
     console.print(_audit(report))
     if not report.failures:
         verified = sum(battle.is_verified for battle in battles)
         console.print(
             f"[green]All held:[/] {verified} of {len(battles)} battles verified offline from the "
-            "revealed seed, the ledger is sound, the server drained and stopped."
+            f"revealed seed, {_withdrawn(report.chain)}the ledger is sound, the server drained and "
+            "stopped."
         )
+
+
+def _withdrawn(chain: ChainReport | None) -> str:
+    if chain is None:
+        return ""
+    return (
+        f"{chain.total(CONFIRMED)} AIBA withdrawn are jettons on the chain, "
+        f"{chain.total(REFUNDED)} came back from claims that expired, "
+    )
 
 
 def _battles(report: DemoReport) -> Table:
