@@ -13,22 +13,27 @@ revealed, everything else follows from published formulas, and this file compute
 - reward: exact fractions, rounded down after each step;
 
 Nothing here is shared with the service's own code: two programs that agree check each other.
+verify_battle.mjs beside it does the same in JavaScript, and prints the same lines.
 """
 
 # ruff: noqa: PLR2004 - the numbers are those of the published formulas
+# ruff: noqa: ANN401 - a check takes whatever JSON can hold
 
 import argparse
 import hashlib
 import hmac
 import json
 import math
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NoReturn
 
 Json = dict[str, Any]
+Check = Callable[[Any, str], None]
 
 U32 = 1 << 32
 LARGEST = (1 << 63) - 1
@@ -39,10 +44,250 @@ ARENA_WEIGHTS = {
     "guildWars": (0.4, 0.3, 0.3),
 }
 LEAGUE_MULTIPLIERS = {"pro": 1.1, "elite": 1.2}
+EMISSIONS = ("granted", "outside_window", "cap_exceeded", "nothing")
 
 
 class UnverifiableError(Exception):
-    """The receipt can't be checked at all."""
+    """What can't be checked at all; the message is for people."""
+
+
+def shown(value: object) -> str:
+    """Write a text, whole number or flag as JSON in plain ASCII."""
+    return json.dumps(value)
+
+
+def plain(text: str) -> str:
+    """Escape what a terminal would obey."""
+    return shown(text)[1:-1]
+
+
+# The shape of a receipt. Each check takes a value and its path, and raises UnverifiableError.
+
+
+def refuse(path: str, reason: str) -> NoReturn:
+    """Say what is wrong where."""
+    raise UnverifiableError(path + ": " + reason)
+
+
+def any_text(value: Any, path: str) -> None:
+    """Take a text."""
+    if not isinstance(value, str):
+        refuse(path, "not a text")
+
+
+def text(value: Any, path: str) -> None:
+    """Take a text of reasonable length."""
+    any_text(value, path)
+    if len(value) > 1000:
+        refuse(path, "longer than 1000 characters")
+
+
+def whole_of_any_size(value: Any, path: str) -> None:
+    """Take a whole number, written without fraction and exponent."""
+    if type(value) is not int:
+        refuse(path, "not a whole number")
+
+
+def whole(value: Any, path: str) -> None:
+    """Take a whole number of 64 bits."""
+    whole_of_any_size(value, path)
+    if not -LARGEST <= value <= LARGEST:
+        refuse(path, "more than 64 bits")
+
+
+def flag(value: Any, path: str) -> None:
+    """Take true or false."""
+    if type(value) is not bool:
+        refuse(path, "neither true nor false")
+
+
+def only_true(value: Any, path: str) -> None:
+    """Take true, where false is written by leaving it out."""
+    if value is not True:
+        refuse(path, "neither true nor left out")
+
+
+def factor(value: Any, path: str) -> None:
+    """Take a finite number, a whole one without fraction and exponent."""
+    if type(value) not in (int, float):
+        refuse(path, "not a number")
+    try:
+        is_finite = math.isfinite(value)
+    except OverflowError:
+        is_finite = False
+    if not is_finite:
+        refuse(path, "not finite")
+    if type(value) is float and value.is_integer() and abs(value) < 2**53:
+        refuse(path, "a whole number with a fraction or an exponent")
+
+
+def stat(value: Any, path: str) -> None:
+    """Take a factor of at most 64 bits."""
+    if type(value) is int:
+        whole(value, path)
+    factor(value, path)
+
+
+def emission(value: Any, path: str) -> None:
+    """Take what became of a reward."""
+    if value not in EMISSIONS:
+        refuse(path, "none of " + ", ".join(EMISSIONS))
+
+
+def exact_text(value: Any, path: str) -> None:
+    """Take a text such as "1.25" or "25/24" that is as short as it can be."""
+    text(value, path)
+    if not re.fullmatch(r"[0-9]+(?:\.[0-9]+|/0*[1-9][0-9]*)?", value):
+        refuse(path, "not an exact number")
+    if decimal_text(exact(value)) != value:
+        refuse(path, "not in its shortest form")
+
+
+def exact_setting(value: Any, path: str) -> None:
+    """Take an exact factor as an operator may set it."""
+    text(value, path)
+    if len(value) > 40:
+        refuse(path, "longer than 40 characters")
+    exact_text(value, path)
+
+
+def up_to(highest: int) -> Check:
+    """Return the check of an exact factor that is no larger."""
+
+    def check(value: Any, path: str) -> None:
+        exact_setting(value, path)
+        number = exact(value)
+        if number > highest:
+            refuse(path, f"above {highest}")
+        if number.denominator > 10**18:
+            refuse(path, "more than 18 decimals")
+
+    return check
+
+
+def grant_size(value: Any, path: str) -> None:
+    """Take a count of Stars or Diamonds."""
+    whole(value, path)
+    if not 0 <= value <= 10**12:
+        refuse(path, "not from 0 to 1000000000000")
+
+
+def version(value: Any, path: str) -> None:
+    """Take the one version there is."""
+    if type(value) is not int or value != 1:
+        refuse(path, "unknown version")
+
+
+def nullable(check: Check) -> Check:
+    """Return a check that takes null too."""
+    return lambda value, path: None if value is None else check(value, path)
+
+
+def shape(needed: dict[str, Check], optional: dict[str, Check] | None = None) -> Check:
+    """Return the check of an object that has all of `needed`, some of `optional`, no others."""
+    checks = {**needed, **(optional or {})}
+
+    def check(value: Any, path: str) -> None:
+        if not isinstance(value, dict):
+            refuse(path, "not an object")
+        for name in value:
+            if name not in checks:
+                refuse(path + "." + plain(name), "unknown")
+        for name in sorted(needed):
+            if name not in value:
+                refuse(path + "." + name, "missing")
+        for name, inner in checks.items():
+            if name in value:
+                inner(value[name], path + "." + name)
+
+    return check
+
+
+WEIGHTS = shape({}, {"intelligence": factor, "speed": factor, "risk": factor})
+
+
+def weights(value: Any, path: str) -> None:
+    """Take some weights; none at all are written by leaving them out."""
+    WEIGHTS(value, path)
+    if not value:
+        refuse(path, "empty")
+
+
+def all_of(check: Check, *names: str) -> dict[str, Check]:
+    """Give several members one check."""
+    return dict.fromkeys(names, check)
+
+
+MODE = shape(
+    all_of(text, "key", "arena", "league")
+    | all_of(whole, "energyCost", "cooldownSeconds", "entryNeur", "entryAiba")
+    | all_of(exact_setting, "rewardMultiplierAiba", "rewardMultiplierNeur")
+    | {
+        "rules": shape(
+            {},
+            {
+                "requiresGuild": only_true,
+                "minBrokerLevel": whole_of_any_size,
+                "arenaWeights": weights,
+                "leagueMultiplier": factor,
+                "varianceBase": factor,
+            },
+        )
+    }
+)
+RATES = shape(
+    all_of(up_to(10**9), "aibaPerScore", "neurPerScore")
+    | all_of(up_to(1000), "streakMultiplierAt7Days", "streakMultiplierAt30Days")
+    | all_of(up_to(1000), "streakCapMultiplier")
+    | all_of(up_to(10**6), "winStreakBonusBps")
+    | all_of(up_to(1000), "premiumMultiplier")
+    | all_of(up_to(10**6), "inviteBonusBps", "guildCreatorShareBps", "creatorPercentBps")
+    | all_of(up_to(10**6), *(f"creatorTier{uses}Bps" for uses in (100, 1000, 10000)))
+    | all_of(grant_size, "starsPerWin", "diamondsFirstWin")
+)
+INPUTS = shape(
+    all_of(text, "battleId", "playerId", "brokerId", "requestId")
+    | all_of(whole, "at", "epoch")
+    | {
+        "commitment": text,
+        "fighter": shape(all_of(stat, "intelligence", "speed", "risk", "level")),
+        "mode": MODE,
+        "guild": nullable(
+            shape(
+                {"myId": text, "myCount": whole, "theirId": text, "theirCount": whole}
+                | {"hasLeader": flag}
+            )
+        ),
+        "policyVersion": whole,
+        "rates": RATES,
+        "bonuses": nullable(
+            shape(
+                {"loginStreakDays": whole, "winStreak": whole, "premium": flag, "invites": whole}
+                | {"boost": nullable(up_to(1000))}
+            )
+        ),
+        "anomalyLimit": whole,
+    }
+)
+OUTCOME = shape(
+    {"seedHex": text}
+    | all_of(whole, "draw", "guildBonus", "score", "scoreLimit")
+    | {"isAnomaly": flag}
+    | all_of(whole, "proposedAiba", "proposedNeur")
+    | {"multiplier": exact_text}
+)
+GRANT = shape(
+    all_of(whole, "aiba", "neur")
+    | all_of(emission, "aibaEmission", "neurEmission")
+    | all_of(whole, "playerNeur", "leaderNeur", "vaultNeur")
+)
+RECEIPT = shape(
+    {"version": version, "inputs": INPUTS, "outcome": OUTCOME, "grant": GRANT},
+    {"revealedSecret": nullable(any_text)},
+)
+
+
+# The rules of a battle.
 
 
 def utf8(text: str) -> bytes:
@@ -110,14 +355,14 @@ def rounded(number: float) -> int:
     return below + (1 if number - below >= 0.5 else 0)
 
 
-def score(fighter: Json, mode: Json, draw: int) -> int:
-    """Return the score before any guild bonus."""
+def prospects(fighter: Json, mode: Json) -> tuple[float, float]:
+    """Return what is certain of a score, and how far a draw can move it."""
     rules = mode.get("rules") or {}
-    weights = rules.get("arenaWeights") or {}
+    own = rules.get("arenaWeights") or {}
     usual = ARENA_WEIGHTS.get(mode["arena"], (0.5, 0.3, 0.2))
-    w_int = weights.get("intelligence", usual[0])
-    w_speed = weights.get("speed", usual[1])
-    w_risk = weights.get("risk", usual[2])
+    w_int = float(own.get("intelligence", usual[0]))
+    w_speed = float(own.get("speed", usual[1]))
+    w_risk = float(own.get("risk", usual[2]))
     league = rules.get("leagueMultiplier", LEAGUE_MULTIPLIERS.get(mode["league"], 1.0))
     league = float(league) or 1.0
     spread = float(rules.get("varianceBase", 30))
@@ -125,11 +370,25 @@ def score(fighter: Json, mode: Json, draw: int) -> int:
     growth = 1 + min(0.5, max(0, level - 1) * 0.02)
     i, s, r = share(fighter["intelligence"]), share(fighter["speed"]), share(fighter["risk"])
     base = 100 * league * growth * (w_int * i + w_speed * s + w_risk * r)
-    variance = spread * league * (0.2 + r)
-    noise = (draw / U32 - 0.5) * 2 * variance
-    if not math.isfinite(base + noise):
+    return base, spread * league * (0.2 + r)
+
+
+def score(fighter: Json, mode: Json, draw: int) -> int:
+    """Return the score before any guild bonus."""
+    base, variance = prospects(fighter, mode)
+    total = base + (draw / U32 - 0.5) * 2 * variance
+    if not math.isfinite(total):
         raise UnverifiableError("the score is not finite")
-    return max(0, rounded(base + noise))
+    return max(0, rounded(total))
+
+
+def best_score(fighter: Json, mode: Json) -> int:
+    """Return the highest score before any guild bonus: that of the last draw, or of the first.
+
+    Every step of the formula keeps the order of the draws, or turns it round.
+    """
+    _, variance = prospects(fighter, mode)
+    return score(fighter, mode, U32 - 1 if variance >= 0 else 0)
 
 
 def guild_bonus(guild: Json | None) -> int:
@@ -140,10 +399,9 @@ def guild_bonus(guild: Json | None) -> int:
     return max(-15, min(15, difference * 3))
 
 
-def exact(text: object) -> Fraction:
+@lru_cache(maxsize=4096)
+def exact(text: str) -> Fraction:
     """Return the fraction that a text such as "1.25" or "25/24" stands for."""
-    if not isinstance(text, str):
-        raise TypeError("not an exact number: " + ascii(text))
     return Fraction(text)
 
 
@@ -187,6 +445,7 @@ def reward(
     return units
 
 
+@lru_cache(maxsize=4096)
 def decimal_text(number: Fraction) -> str:
     """Write a fraction as a finite decimal, or as n/d where there is none."""
     rest, digits = number.denominator, 0
@@ -198,8 +457,9 @@ def decimal_text(number: Fraction) -> str:
         rest, digits = rest // 5, digits + 1
     if rest != 1:
         return f"{number.numerator}/{number.denominator}"
-    scaled = str(number.numerator * 10**digits // number.denominator).rjust(digits + 1, "0")
-    return scaled if not digits else scaled[:-digits] + "." + scaled[-digits:]
+    sign = "-" if number < 0 else ""
+    scaled = str(abs(number) * 10**digits).rjust(digits + 1, "0")
+    return sign + (scaled if not digits else scaled[:-digits] + "." + scaled[-digits:])
 
 
 def outcome_of(inputs: Json, secret: str) -> Json:
@@ -209,7 +469,7 @@ def outcome_of(inputs: Json, secret: str) -> Json:
     draw = next(mulberry32(int(seed_hex[:8], 16)))
     bonus = guild_bonus(inputs["guild"])
     points = max(0, score(inputs["fighter"], mode, draw) + bonus)
-    best = max(score(inputs["fighter"], mode, end) for end in (0, U32 - 1))
+    best = best_score(inputs["fighter"], mode)
     limit = max(inputs["anomalyLimit"], best + bonus, 0)
     factor = bonus_multiplier(bonuses, rates)
     boost = bonuses["boost"] if bonuses else None
@@ -235,8 +495,6 @@ def grant_of(inputs: Json, outcome: Json, stated: Json) -> Json:
     found: Json = {}
     for name, proposed in (("aiba", outcome["proposedAiba"]), ("neur", outcome["proposedNeur"])):
         reason = stated[f"{name}Emission"] if proposed else "nothing"
-        if reason not in ("granted", "outside_window", "cap_exceeded", "nothing"):
-            raise UnverifiableError("unknown emission " + ascii(reason))
         found[f"{name}Emission"] = reason
         found[name] = proposed if reason == "granted" else 0
     guild_part = leader = 0
@@ -251,46 +509,27 @@ def grant_of(inputs: Json, outcome: Json, stated: Json) -> Json:
     return found
 
 
-def problems_of(receipt: Json, secret: str) -> list[str]:
+def problems_of(receipt: Json, secret: object) -> list[str]:
     """Return every way in which a receipt differs from its own inputs and the secret."""
-    try:
-        if set(receipt) - {"revealedSecret"} != {"version", "inputs", "outcome", "grant"}:
-            return ["not a receipt"]
-        if type(receipt["version"]) is not int or receipt["version"] != 1:
-            return ["unknown version"]
-        inputs = receipt["inputs"]
-        outcome = outcome_of(inputs, secret)
-        expected = {
-            "outcome": outcome,
-            "grant": grant_of(inputs, outcome, receipt["grant"]),
-        }
-        promised = commitment(inputs["epoch"], secret)
-        own_id = battle_id(inputs["playerId"], inputs["requestId"], inputs["at"])
-    except UnverifiableError as reason:
-        return [str(reason)]
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as reason:
-        return ["malformed: " + ascii(reason)]
+    inputs = receipt["inputs"]
+    if not isinstance(secret, str):
+        raise UnverifiableError("the secret of the epoch is not revealed")
+    if inputs["epoch"] < 1:
+        refuse("receipt.inputs.epoch", "below 1")
+    outcome = outcome_of(inputs, secret)
+    grant = grant_of(inputs, outcome, receipt["grant"])
     found = []
-    if inputs["commitment"] != promised:
+    if inputs["commitment"] != commitment(inputs["epoch"], secret):
         found.append("the secret is not the one that was promised")
-    if inputs["battleId"] != own_id:
+    if inputs["battleId"] != battle_id(inputs["playerId"], inputs["requestId"], inputs["at"]):
         found.append("the id is that of another battle")
-    for part, value in expected.items():
-        found.extend(differences(part, receipt[part], value))
+    for part, computed in (("outcome", outcome), ("grant", grant)):
+        found.extend(
+            f"{part}.{key} is {shown(receipt[part][key])}, recomputed {shown(value)}"
+            for key, value in computed.items()
+            if receipt[part][key] != value
+        )
     return found
-
-
-def differences(path: str, stated: object, computed: object) -> list[str]:
-    """Return the places where a stated value is not the computed one, types included."""
-    if isinstance(computed, dict) and isinstance(stated, dict) and set(computed) == set(stated):
-        return [
-            line
-            for key in computed
-            for line in differences(path + "." + key, stated[key], computed[key])
-        ]
-    if type(stated) is type(computed) and stated == computed:
-        return []
-    return [f"{path} is {stated!a}, recomputed {computed!a}"]
 
 
 def receipts_in(value: object) -> Iterator[Json]:
@@ -305,10 +544,10 @@ def receipts_in(value: object) -> Iterator[Json]:
             (p for p in ("receipt", "receipts", "items", "battles", "data") if p in value), None
         )
         if part is None:
-            raise ValueError("no receipt found")
+            raise UnverifiableError("no receipt found")
         yield from receipts_in(value[part])
     else:
-        raise ValueError("no receipt found")
+        raise UnverifiableError("no receipt found")
 
 
 def refuse_constant(name: str) -> NoReturn:
@@ -316,16 +555,32 @@ def refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
 
 
+def without_duplicates(members: list[tuple[str, object]]) -> Json:
+    """Make an object; one that names a key twice says two things."""
+    found: Json = {}
+    for name, value in members:
+        if name in found:
+            raise UnverifiableError("duplicate key " + shown(name))
+        found[name] = value
+    return found
+
+
+def loads(source: str) -> object:
+    """Read one JSON value."""
+    return json.loads(source, parse_constant=refuse_constant, object_pairs_hook=without_duplicates)
+
+
 def read(source: str) -> object:
     """Read JSON or JSON lines from a file, `-` for standard input."""
-    text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
+    content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+    written = content.decode("utf-8")
     try:
-        return json.loads(text, parse_constant=refuse_constant)
+        return loads(written)
     except ValueError:
-        lines = [line for line in text.splitlines() if line.strip()]
+        lines = [line for line in written.split("\n") if line.strip(" \t\r")]
         if len(lines) < 2:
             raise
-        return [json.loads(line, parse_constant=refuse_constant) for line in lines]
+        return [loads(line) for line in lines]
 
 
 def published(source: str | None) -> dict[int, Json]:
@@ -333,34 +588,47 @@ def published(source: str | None) -> dict[int, Json]:
     if source is None:
         return {}
     reply = read(source)
-    if not isinstance(reply, dict):
-        raise TypeError("no fairness reply")
-    reply = reply.get("data", reply)
-    return {epoch["number"]: epoch for epoch in reply["epochs"]}
+    reply = reply.get("data", reply) if isinstance(reply, dict) else reply
+    epochs = reply.get("epochs") if isinstance(reply, dict) else None
+    if not isinstance(epochs, list):
+        refuse("epochs", "not a list")
+    found: dict[int, Json] = {}
+    for epoch in epochs:
+        if not isinstance(epoch, dict):
+            refuse("epochs", "not a list of objects")
+        whole(epoch.get("number"), "epochs.number")
+        any_text(epoch.get("commitment"), "epochs.commitment")
+        if epoch["number"] in found:
+            refuse("epochs.number", f"{epoch['number']} is listed twice")
+        found[epoch["number"]] = epoch
+    return found
 
 
 def line_for(receipt: Json, secret: str | None, epochs: dict[int, Json]) -> tuple[bool, str]:
     """Judge one receipt; return whether it is genuine and what to print."""
-    inputs = receipt.get("inputs")
-    inputs = inputs if isinstance(inputs, dict) else {}
-    name = ascii(inputs.get("battleId", "?"))[1:-1]
-    epoch = epochs.get(inputs.get("epoch", 0)) or {}
-    key = receipt.get("revealedSecret") or secret or epoch.get("revealedSecret")
-    if not isinstance(key, str):
-        return False, f"FAILED {name}: the secret of the epoch is not revealed"
-    found = problems_of(receipt, key)
-    if epoch and epoch.get("commitment") != inputs.get("commitment"):
+    stated = receipt["inputs"].get("battleId") if isinstance(receipt["inputs"], dict) else None
+    name = plain(stated) if isinstance(stated, str) else "?"
+    try:
+        RECEIPT(receipt, "receipt")
+        inputs = receipt["inputs"]
+        epoch = epochs.get(inputs["epoch"], {})
+        own = receipt.get("revealedSecret")
+        found = problems_of(receipt, own or secret or epoch.get("revealedSecret"))
+    except UnverifiableError as reason:
+        return False, f"FAILED {name}: {reason}"
+    if epoch and epoch["commitment"] != inputs["commitment"]:
         found.append("another commitment was published for the epoch")
     if found:
         return False, f"FAILED {name}: " + "; ".join(found)
-    grant = receipt["grant"]
-    points = receipt["outcome"]["score"]
+    grant, points = receipt["grant"], receipt["outcome"]["score"]
     return True, f"ok {name}: score {points}, {grant['aiba']} AIBA, {grant['neur']} NEUR"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Check every receipt; return 0 only if all are genuine."""
-    parser = argparse.ArgumentParser(description="Verify AIBA Arena battles offline.")
+    parser = argparse.ArgumentParser(
+        description="Verify AIBA Arena battles offline.", allow_abbrev=False
+    )
     parser.add_argument("--receipt", required=True, help="file of receipts, - for standard input")
     parser.add_argument("--secret", help="the revealed secret")
     parser.add_argument("--fairness", help="file with the reply of GET /api/fairness")
@@ -368,8 +636,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         epochs = published(options.fairness)
         receipts = list(receipts_in(read(options.receipt)))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as reason:
-        print(f"not readable: {reason!a}", file=sys.stderr)
+    except (OSError, ValueError, RecursionError, UnverifiableError) as reason:
+        print(f"not readable: {plain(str(reason))}", file=sys.stderr)
         return 1
     results = [line_for(receipt, options.secret, epochs) for receipt in receipts]
     for _, line in results:

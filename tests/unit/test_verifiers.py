@@ -1,4 +1,4 @@
-"""Two verifiers that share nothing: they agree on everything, and neither is fooled."""
+"""The verifiers as programs: they agree on everything, and none is fooled."""
 
 import json
 import subprocess
@@ -19,6 +19,7 @@ from aiba_domain.battle.resolve import BattleInputs, Emission
 from aiba_domain.fairness import epochs as fairness
 from aiba_domain.money import exact_text
 from aiba_entry.cli.verify import judge, read_fairness, read_json, receipts_in, verify_command
+from tests.support.verifiers import VERIFIER, run_node
 from tests.unit.battles import (
     COMMITMENT,
     EPOCH,
@@ -187,7 +188,14 @@ def _run_theirs(arguments: list[str], stdin: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-commands = pytest.mark.parametrize("run", [_run_ours, _run_theirs], ids=["aiba", "single file"])
+def _run_javascript(arguments: list[str], stdin: str) -> tuple[int, str]:
+    done = run_node([str(VERIFIER), *arguments], stdin)
+    return done.returncode, done.stdout + done.stderr
+
+
+commands = pytest.mark.parametrize(
+    "run", [_run_ours, _run_theirs, _run_javascript], ids=["aiba", "single file", "javascript"]
+)
 Run = Callable[[list[str], str], tuple[int, str]]
 
 
@@ -278,14 +286,72 @@ def test_what_is_no_receipt_is_not_genuine(run: Run, source: str) -> None:
 
 
 @commands
+def test_what_says_two_things_is_refused(run: Run, entry: dict[str, Any], tmp_path: Path) -> None:
+    """A name given twice in one object, or an epoch published twice."""
+    line = json.dumps(entry)
+    score = '"score": ' + str(entry["outcome"]["score"])
+    assert line.count(score) == 1
+    for twice in (
+        line.replace(score, '"score": 7, ' + score),
+        line.replace(score, '"\\u0073core": 7, ' + score),
+        '{"version": 1, ' + line[1:],
+        '{"receipt": [], "receipt": ' + line + "}",
+        line + "\n" + '{"version": 1, ' + line[1:],
+    ):
+        code, output = run(["--receipt", "-", "--secret", SECRET], twice)
+        assert code == 1
+        assert output.startswith("not readable: ")
+        assert "duplicate" in output
+    page = tmp_path / "fairness.json"
+    page.write_text(json.dumps({"epochs": FAIRNESS["epochs"] * 2}), encoding="utf-8")
+    code, output = run(["--receipt", "-", "--fairness", str(page)], line)
+    assert code == 1
+    assert "not readable: epochs.number" in output
+
+
+@commands
+@pytest.mark.parametrize("secret", [5, 0, False, [], {}, ["x"]])
+def test_a_secret_that_is_no_text_is_refused(
+    run: Run, entry: dict[str, Any], secret: object
+) -> None:
+    """Even where another one is at hand."""
+    code, output = run(
+        ["--receipt", "-", "--secret", SECRET], json.dumps({**entry, "revealedSecret": secret})
+    )
+    assert code == 1
+    assert "receipt.revealedSecret: " in output
+
+
+@commands
+def test_a_wrong_command_line_is_exit_code_two(run: Run) -> None:
+    """No receipt, and an option that isn't one."""
+    for arguments in ([], ["--secret", "x"], ["--receipt", "-", "--nope"], ["--receipt", "-", "x"]):
+        assert run(arguments, "{}")[0] == 2
+
+
+@commands
+def test_lines_end_at_line_feeds_only(run: Run, entry: dict[str, Any]) -> None:
+    """A separator that only some programs count as the end of a line is part of a text."""
+    entry = json.loads(json.dumps(entry))
+    entry["inputs"]["mode"]["key"] += "\u2028\x85"
+    line = json.dumps(entry, ensure_ascii=False)
+    code, output = run(["--receipt", "-", "--secret", SECRET], f"{line}\r\n{line}\r\n")
+    assert code == 1
+    assert [line.split()[0] for line in output.splitlines()] == ["FAILED", "FAILED"]
+
+
+@commands
 def test_missing_and_broken_files_are_reported(run: Run, tmp_path: Path) -> None:
     """A path that can't be read is exit code 1, not a traceback."""
     broken = tmp_path / "broken.json"
     broken.write_text('{"epochs": [{"number": "1"}]}', encoding="utf-8")
+    no_text = tmp_path / "latin.json"
+    no_text.write_bytes(b'{"inputs": "\xe9"}')
     for arguments in (
         ["--receipt", str(tmp_path / "missing.json")],
         ["--receipt", "-", "--fairness", str(tmp_path / "missing.json")],
         ["--receipt", "-", "--fairness", str(broken)],
+        ["--receipt", str(no_text)],
     ):
         code, output = run(arguments, "{}")
         assert code == 1

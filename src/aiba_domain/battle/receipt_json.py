@@ -102,7 +102,7 @@ def read_outcome(value: object, path: str) -> BattleOutcome:
         is_anomaly=_flag(entry["isAnomaly"], f"{path}.isAnomaly"),
         proposed_aiba=integer(entry["proposedAiba"], f"{path}.proposedAiba"),
         proposed_neur=integer(entry["proposedNeur"], f"{path}.proposedNeur"),
-        multiplier=_exact(entry["multiplier"], f"{path}.multiplier"),
+        multiplier=_product(entry["multiplier"], f"{path}.multiplier"),
     )
 
 
@@ -273,6 +273,17 @@ def _optional(value: object, path: str, read: Callable[[object, str], T]) -> T |
 
 def _exact(value: object, path: str) -> Fraction:
     return _exact_of(text(value, path), path)
+
+
+def _product(value: object, path: str) -> Fraction:
+    """Read a product of settings, which may have many more digits than any of them."""
+    written = text(value, path)
+    if not _EXACT.fullmatch(written):
+        raise InvalidInput(path, "number")
+    try:
+        return Fraction(written)
+    except ZeroDivisionError:
+        raise InvalidInput(path, "number") from None
 
 
 @lru_cache(maxsize=4096)

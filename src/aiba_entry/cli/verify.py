@@ -80,8 +80,11 @@ def judge(entry: object, *, secret: str | None, published: Secrets) -> Judgement
     inputs = receipt.inputs
     epoch = published.get(inputs.epoch)
     own = entry.get("revealedSecret") if isinstance(entry, Mapping) else None
+    if own is not None and not isinstance(own, str):
+        problem = str(InvalidInput("receipt.revealedSecret", "string"))
+        return Judgement(battle_id=inputs.battle_id, problems=(problem,))
     key = own or secret or (epoch.secret if epoch else None)
-    if not isinstance(key, str):
+    if key is None:
         problem = f"the secret of epoch {inputs.epoch} is not revealed"
         return Judgement(battle_id=inputs.battle_id, problems=(problem,))
     problems = [
@@ -124,18 +127,24 @@ def receipts_in(value: object) -> Iterator[object]:
 
 
 def read_json(text: str) -> object:
-    """Read one JSON value, or else one per line as a list. Raises ValueError."""
+    """Read one JSON value, or else one per line as a list.
+
+    Raises ValueError, and InvalidInput for an object that names a key twice.
+    """
     try:
         return _loads(text)
     except ValueError:
-        lines = [line for line in text.splitlines() if line.strip()]
+        lines = [line for line in text.split("\n") if line.strip(" \t\r")]
         if len(lines) < 2:  # noqa: PLR2004 - one line that is no JSON is not JSON lines
             raise
         return [_loads(line) for line in lines]
 
 
 def read_fairness(text: str) -> dict[int, Revealed]:
-    """Read what was published about seed epochs, by their number. Raises InvalidInput."""
+    """Read what was published about seed epochs, by their number.
+
+    Raises InvalidInput, also for an epoch that is listed twice.
+    """
     value = read_json(text)
     if isinstance(value, Mapping) and "data" in value:
         value = value["data"]
@@ -148,6 +157,8 @@ def read_fairness(text: str) -> dict[int, Revealed]:
             raise InvalidInput("epochs.number", "integer")
         if not isinstance(epoch.get("commitment"), str):
             raise InvalidInput("epochs.commitment", "string")
+        if epoch["number"] in found:
+            raise InvalidInput("epochs.number", "duplicate")
         secret = epoch.get("revealedSecret")
         found[epoch["number"]] = Revealed(
             commitment=epoch["commitment"], secret=secret if isinstance(secret, str) else None
@@ -160,7 +171,16 @@ def _read(source: str) -> str:
 
 
 def _loads(text: str) -> object:
-    return json.loads(text, parse_constant=_refuse_constant)
+    return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates)
+
+
+def _without_duplicates(members: list[tuple[str, object]]) -> dict[str, object]:
+    """Make an object; one that names a key twice says two things."""
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        raise InvalidInput(next(name for name in names if names.count(name) > 1), "duplicate")
+    return found
 
 
 def _refuse_constant(name: str) -> NoReturn:
