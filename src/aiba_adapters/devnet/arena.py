@@ -58,6 +58,14 @@ class SignedClaim:
         return cell_from(cell.boc())
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """Where an arena's contracts are on a chain that has them already."""
+
+    jetton_master: Address
+    vault: Address
+
+
 class Arena:
     """The game's contracts on a chain, deployed, funded and filled."""
 
@@ -69,13 +77,18 @@ class Arena:
         owner_seed: str = "owner",
         vault_nanotons: int = 10 * TON,
         vault_jettons: int = 1_000_000_000,
+        deployed: Deployed | None = None,
     ) -> None:
-        """Deploy everything on a chain.
+        """Deploy everything on a chain, unless it is there already.
 
         Keys that aren't given are made of fixed texts: never use them elsewhere.
         """
         self.chain = chain
         self.oracle = oracle if oracle is not None else key_of("oracle")
+        if deployed is not None:
+            self.owner = self.wallet(owner_seed, nanotons=0)
+            self.jetton_master, self.vault = deployed.jetton_master, deployed.vault
+            return
         self.owner = self.wallet(owner_seed, nanotons=100 * TON)
         master = jetton_master_state(admin=self.owner.address, content=aiba_content())
         self.jetton_master = chain.deploy(master, value=TON)

@@ -1,9 +1,9 @@
 """A chain in this process: accounts, messages that find their way, blocks, and time that obeys."""
 
+import contextlib
 import threading
-from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,7 +11,10 @@ from pytoniq_core.boc.cell import Cell as BuiltCell
 
 from aiba_adapters.devnet.accounts import Account, Status, account_of, no_account
 from aiba_adapters.devnet.bits import Bits
-from aiba_adapters.devnet.cells import StateInit, bag, cell_from, internal_message, normalised_hash
+from aiba_adapters.devnet.cells import StateInit, bag, internal_message
+from aiba_adapters.devnet.changes import Change
+from aiba_adapters.devnet.history import Block
+from aiba_adapters.devnet.state import Snapshot, State
 from aiba_adapters.devnet.transactions import Transaction, messages_out
 from aiba_adapters.devnet.tvm import (
     BadCellError,
@@ -22,7 +25,6 @@ from aiba_adapters.devnet.tvm import (
     Tvm,
     bits_of,
     cell_of,
-    hash_of,
 )
 from aiba_adapters.ton.addresses import Address
 
@@ -64,16 +66,6 @@ class ChainStuckError(ChainError):
     """Messages that cause messages without end."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """A block: its number, its time in seconds, and the logical times it spans."""
-
-    seqno: int
-    now: int
-    start_lt: int
-    end_lt: int
-
-
 @dataclass(frozen=True, slots=True)
 class Trace:
     """A message's transactions and all that they caused, in order."""
@@ -87,19 +79,6 @@ class Trace:
     def exit_code(self, account: Address) -> int | None:
         """Return how the first run of an account's code ended."""
         return next(one.exit_code for one in self.transactions if one.account == account)
-
-
-@dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The chain at one moment, to go back to. Good for the chain that made it only."""
-
-    accounts: dict[Address, Cell]
-    transactions: int
-    blocks: int
-    last_lt: int
-    clock_offset: int
-    waiting: tuple[Cell, ...]
-    held: bool
 
 
 class LocalChain:
@@ -121,22 +100,14 @@ class LocalChain:
         self.network_id = network_id
         self._tvm = tvm if tvm is not None else Tvm()
         self._clock = clock if clock is not None else lambda: start_s
-        self._offset = 0
         self._lock = threading.RLock()
         self._nothing = no_account()
-        self._accounts: dict[Address, Cell] = {}
         self._views: dict[Address, Account] = {}
-        self._log: list[Transaction] = []
-        self._of_account: dict[Address, list[Transaction]] = {}
-        self._by_hash: dict[bytes, Transaction] = {}
-        self._by_message: dict[bytes, Transaction] = {}
-        self._sent_by: dict[bytes, Transaction] = {}
-        self._indexed = 0
-        self._waiting: deque[Cell] = deque()
-        self._held_at: int | None = None
-        self._lt = _LT_OF_BLOCK
-        self._blocks = [Block(seqno=1, now=self.now, start_lt=self._lt, end_lt=self._lt)]
+        began = Block(seqno=1, now=int(self._clock()), start_lt=_LT_OF_BLOCK, end_lt=_LT_OF_BLOCK)
+        self._state = State(began)
         self._genesis = self.snapshot()
+        self._recorder: Callable[[Change], None] | None = None
+        self._changes_under_way = 0
 
     @property
     def is_testnet(self) -> bool:
@@ -147,56 +118,62 @@ class LocalChain:
 
     @property
     def now(self) -> int:
-        """Return the chain's time in seconds: that of its next block, or of the last while held."""
-        if self._held_at is not None:
-            return self._held_at
-        return int(self._clock()) + self._offset
+        """Return the chain's time in seconds: that of its next block, or of the last while held.
+
+        It never goes back, whatever the clock does.
+        """
+        if self._state.held_at is not None:
+            return self._state.held_at
+        return max(int(self._clock()) + self._state.offset, self._state.last_block.now)
 
     def advance(self, seconds: int) -> None:
         """Let time pass; it never goes back."""
         if seconds < 0:
             raise ChainError("time does not go back")
-        with self._lock:
-            self._offset += seconds
-            if self._held_at is not None:
-                self._held_at += seconds
+        with self._changing():
+            self._state.offset += seconds
+            if self._state.held_at is not None:
+                self._state.held_at += seconds
 
     @property
     def tip(self) -> Block:
         """Return the last block. One is made where the last is older than the chain's time."""
         with self._lock:
-            if self._blocks[-1].now < self.now:
-                self._lt += _LT_OF_BLOCK
-                self._close_block(self._lt)
-            return self._blocks[-1]
+            now = self.now
+            if self._state.last_block.now < now:
+                with self._changing():
+                    self._state.lt += _LT_OF_BLOCK
+                    self._state.close_block(self._state.lt, now, ())
+            return self._state.last_block
 
     @property
     def first_block(self) -> Block:
         """Return the block that the chain began with."""
-        return self._blocks[0]
+        return self._state.history.blocks[0]
 
     def block(self, seqno: int) -> Block | None:
         """Return a block by its number."""
         with self._lock:
             _ = self.tip
-            return self._blocks[seqno - 1] if 1 <= seqno <= len(self._blocks) else None
+            blocks = self._state.history.blocks
+            return blocks[seqno - 1] if 1 <= seqno <= len(blocks) else None
 
     @property
     def is_held(self) -> bool:
         """Tell whether blocks are late."""
-        return self._held_at is not None
+        return self._state.held_at is not None
 
     def hold(self) -> None:
         """Make blocks late: messages wait and time stands, until `release`."""
-        with self._lock:
-            if self._held_at is None:
-                self._held_at = self.tip.now
+        with self._changing():
+            if self._state.held_at is None:
+                self._state.held_at = self.tip.now
 
     def release(self) -> Trace:
         """Carry out what waited, in the order it came; what no account takes is dropped."""
-        with self._lock:
-            self._held_at = None
-            waiting, self._waiting = self._waiting, deque()
+        with self._changing():
+            self._state.held_at = None
+            waiting = self._state.take_waiting()
             done: list[Transaction] = []
             for message in waiting:
                 try:
@@ -217,7 +194,7 @@ class LocalChain:
             cell = cell_of(bag(message) if isinstance(message, BuiltCell) else message)
         except BadCellError:
             raise NotAMessageError("not a bag of cells") from None
-        with self._lock:
+        with self._changing():
             if destination_of(cell) is None or bits_of(cell)[:2] != "10":
                 raise NotAMessageError("not a message from outside")
             return self._take(cell)
@@ -233,8 +210,8 @@ class LocalChain:
         bounce: bool = True,
     ) -> Trace:
         """Let an account send a message that its code did not ask for; the value is made for it."""
-        with self._lock:
-            self._lt += _LT_STEP  # no two of them are the same message
+        with self._changing():
+            self._state.lt += _LT_STEP  # no two of them are the same message
             message = internal_message(
                 source=source,
                 destination=destination,
@@ -242,7 +219,7 @@ class LocalChain:
                 body=body,
                 state=state,
                 bounce=bounce,
-                created_lt=self._lt,
+                created_lt=self._state.lt,
                 created_at=self.now,
             )
             return self._take(cell_of(bag(message)))
@@ -270,7 +247,7 @@ class LocalChain:
     def account(self, address: Address) -> Account:
         """Return an account as it is; also one that nothing ever reached."""
         with self._lock:
-            stored = self._accounts.get(address)
+            stored = self._state.account(address)
             if stored is None:
                 return self._nothing
             view = self._views.get(address)
@@ -304,17 +281,12 @@ class LocalChain:
         With `until_lt`, those of that logical time and before.
         """
         with self._lock:
-            log = self._log if account is None else self._of_account.get(account, [])
-            end = len(log)
-            if until_lt is not None:
-                end = bisect_right(log, until_lt, key=lambda one: one.lt)
-            return log[max(0, end - limit) : end][::-1]
+            return self._state.history.latest(account, until_lt, limit)
 
     def transaction(self, transaction_hash: bytes) -> Transaction | None:
         """Return a transaction by its hash."""
         with self._lock:
-            self._index()
-            return self._by_hash.get(transaction_hash)
+            return self._state.history.by_hash(transaction_hash)
 
     def transaction_of_message(self, message_hash: bytes) -> Transaction | None:
         """Return the transaction that a message caused.
@@ -322,89 +294,107 @@ class LocalChain:
         A message from outside is also known by its normalised hash.
         """
         with self._lock:
-            self._index()
-            return self._by_message.get(message_hash)
+            return self._state.history.by_message(message_hash)
 
     def transaction_that_sent(self, message_hash: bytes) -> Transaction | None:
         """Return the transaction that sent a message."""
         with self._lock:
-            self._index()
-            return self._sent_by.get(message_hash)
+            return self._state.history.sender_of(message_hash)
 
     def first_of_block(self, seqno: int) -> Transaction:
         """Return the transaction that all others of a block followed from."""
         with self._lock:
-            return self._log[bisect_left(self._log, seqno, key=lambda one: one.block)]
+            return self._state.history.first_of_block(seqno)
 
     # Going back
 
     def snapshot(self) -> Snapshot:
         """Remember the chain as it is."""
         with self._lock:
-            return Snapshot(
-                accounts=dict(self._accounts),
-                transactions=len(self._log),
-                blocks=len(self._blocks),
-                last_lt=self._lt,
-                clock_offset=self._offset,
-                waiting=tuple(self._waiting),
-                held=self._held_at is not None,
-            )
+            return self._state.snapshot()
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go back to a moment; what came after never happened, its time included."""
-        with self._lock:
-            self._accounts = dict(snapshot.accounts)
-            for gone in self._log[snapshot.transactions :]:
-                self._of_account[gone.account].remove(gone)
-            del self._log[snapshot.transactions :]
-            del self._blocks[snapshot.blocks :]
-            self._lt = snapshot.last_lt
-            self._offset = snapshot.clock_offset
-            self._waiting = deque(snapshot.waiting)
-            self._held_at = self._blocks[-1].now if snapshot.held else None
+        with self._changing():
+            self._state.restore(snapshot)
             self._views.clear()
-            for index in (self._by_hash, self._by_message, self._sent_by):
-                index.clear()
-            self._indexed = 0
 
     def reset(self) -> None:
         """Go back to the beginning."""
         self.restore(self._genesis)
 
+    # Writing down
+
+    def record(self, recorder: Callable[[Change], None]) -> None:
+        """Tell `recorder` of every change from now on, each before whoever caused it has an answer.
+
+        What it raises, the cause of the change gets; the chain is ahead of the record then.
+        """
+        with self._lock:
+            self._state.tell()
+            self._recorder = recorder
+
+    def everything(self) -> Change:
+        """Return the whole chain, as what changed since there was none."""
+        with self._lock:
+            return self._state.everything()
+
+    def apply(self, change: Change) -> None:
+        """Carry out a change that was recorded, and tell nobody.
+
+        Raises Impossible where it can't follow on what is there; the chain is of no use then.
+        """
+        with self._lock:
+            self._state.apply(change)
+            self._views.clear()
+
     # Inside
 
+    @contextlib.contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Have the chain alone; at the end of the outermost use, tell what has changed."""
+        with self._lock:
+            self._changes_under_way += 1
+            try:
+                yield
+            finally:
+                self._changes_under_way -= 1
+                if self._recorder is not None and not self._changes_under_way:
+                    change = self._state.tell()
+                    if change is not None:
+                        self._recorder(change)
+
     def _take(self, message: Cell) -> Trace:
-        if self._held_at is not None:
-            self._waiting.append(message)
+        if self._state.held_at is not None:
+            self._state.waiting.append(message)
             return Trace(())
         return self._carry_out(message)
 
     def _carry_out(self, message: Cell) -> Trace:
         """Run a message and everything that it causes, first come, first served, as one block."""
         now = self.now
-        start = self._lt + _LT_OF_BLOCK
-        self._lt = start
+        start = self._state.lt + _LT_OF_BLOCK
+        self._state.lt = start
         queue = deque([message])
         done: list[Transaction] = []
-        seqno = len(self._blocks) + 1
+        seqno = self._state.last_block.seqno + 1
         before: dict[Address, Cell | None] = {}
         while queue:
             one = queue.popleft()
             destination = destination_of(one)
             if destination is None:  # it leaves the chain
                 continue
-            stored = self._accounts.get(destination)
+            stored = self._state.account(destination)
             executed = self._execute(stored, one, now)
             if executed is None:
                 self._undo(before, start)
                 raise MessageRefusedError(self._tvm.refusal())
             before.setdefault(destination, stored)
-            self._accounts[destination] = executed.shard_account
+            self._state.put_account(destination, executed.shard_account)
             done.append(
                 Transaction(
                     account=destination,
-                    lt=self._lt,
+                    lt=self._state.lt,
                     now=now,
                     block=seqno,
                     cell=executed.transaction,
@@ -414,42 +404,19 @@ class LocalChain:
                 self._undo(before, start)
                 raise ChainStuckError("messages cause messages without end")
             queue.extend(messages_out(executed.transaction))
-        for transaction in done:
-            self._log.append(transaction)
-            self._of_account.setdefault(transaction.account, []).append(transaction)
-        self._close_block(start)
+        self._state.close_block(start, now, done)
         return Trace(tuple(done))
 
     def _execute(self, stored: Cell | None, message: Cell, now: int) -> Executed | None:
-        self._lt += _LT_STEP
+        self._state.lt += _LT_STEP
         account = self._nothing.shard_account if stored is None else stored
-        return self._tvm.execute(account, message, now=now, lt=self._lt)
+        return self._tvm.execute(account, message, now=now, lt=self._state.lt)
 
     def _undo(self, before: dict[Address, Cell | None], start: int) -> None:
         """Put back what a message that came to nothing had changed."""
-        self._lt = start - _LT_OF_BLOCK
+        self._state.lt = start - _LT_OF_BLOCK
         for address, stored in before.items():
-            if stored is None:
-                del self._accounts[address]
-            else:
-                self._accounts[address] = stored
-
-    def _close_block(self, start_lt: int) -> None:
-        block = Block(seqno=len(self._blocks) + 1, now=self.now, start_lt=start_lt, end_lt=self._lt)
-        self._blocks.append(block)
-
-    def _index(self) -> None:
-        """Look at what came since the last time somebody asked for a hash."""
-        for transaction in self._log[self._indexed :]:
-            self._by_hash[transaction.hash] = transaction
-            message = transaction.in_message
-            self._by_message[hash_of(message)] = transaction
-            if bits_of(message)[0] == "1":
-                whole = cell_from(message.to_boc())
-                self._by_message[normalised_hash(whole)] = transaction
-            for sent in messages_out(transaction.cell):
-                self._sent_by[hash_of(sent)] = transaction
-        self._indexed = len(self._log)
+            self._state.put_account(address, stored)
 
 
 def destination_of(message: Cell) -> Address | None:

@@ -10,7 +10,8 @@ from pytoniq_core.boc.cell import Cell as ReadCell
 
 from aiba_adapters.devnet.accounts import Account, Status
 from aiba_adapters.devnet.cells import cell_from, normalised_hash
-from aiba_adapters.devnet.chain import Block, LocalChain
+from aiba_adapters.devnet.chain import LocalChain
+from aiba_adapters.devnet.history import Block
 from aiba_adapters.devnet.transactions import Transaction
 from aiba_adapters.devnet.tvm import SliceOf, StackValue
 from aiba_adapters.ton.addresses import Address

@@ -17,7 +17,9 @@ from aiba_adapters.devnet.asgi import App, Request, Response
 from aiba_adapters.devnet.chain import ChainError, Trace
 from aiba_adapters.devnet.faults import Faults, Outage
 from aiba_adapters.devnet.forms import Json, b64
+from aiba_adapters.devnet.journal import JournalUnusable
 from aiba_adapters.devnet.params import BadParameterError, Params, address_from, number_from
+from aiba_adapters.devnet.state import Snapshot
 from aiba_adapters.devnet.v2 import V2, MethodFailedError
 from aiba_adapters.devnet.v3 import V3
 
@@ -35,14 +37,27 @@ class Devnet:
     `app` is the ASGI application, for one event loop; the chain itself may be used beside it.
     """
 
-    def __init__(self, arena: Arena) -> None:
+    def __init__(
+        self,
+        arena: Arena,
+        *,
+        deployed: Snapshot | None = None,
+        failed: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Serve an arena that is just `deployed`, or was at that moment.
+
+        `failed` is called when a change couldn't be written down. Nothing is answered then, since
+        the chain is ahead of its journal, and `failure` says what happened.
+        """
         self.arena = arena
+        self.failure: JournalUnusable | None = None
+        self._failed = failed
         self.chain = arena.chain
         self.faults = Faults()
         self.app = App(self._answer)
         self._v2 = V2(self.chain)
         self._v3 = V3(self.chain)
-        self._deployed = self.chain.snapshot()
+        self._deployed = self.chain.snapshot() if deployed is None else deployed
         self._controls: dict[str, Callable[[Params], Json]] = {
             "faucet": self._faucet,
             "hold": self._hold,
@@ -55,6 +70,15 @@ class Devnet:
         }
 
     async def _answer(self, request: Request) -> Response:
+        if self.failure is None:
+            try:
+                return await self._route(request)
+            except JournalUnusable as failure:
+                self.failure = failure
+                self._failed()
+        return Response(503, {"ok": False, "error": str(self.failure), "code": 503})
+
+    async def _route(self, request: Request) -> Response:
         if request.method == "OPTIONS":
             return Response(204, page="")
         if request.path.startswith(_CONTROL):

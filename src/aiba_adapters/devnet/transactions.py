@@ -8,7 +8,7 @@ from pytoniq_core.tlb.transaction import Transaction as Fields
 
 from aiba_adapters.devnet.bits import Bits
 from aiba_adapters.devnet.cells import cell_from
-from aiba_adapters.devnet.tvm import Cell, bits_of, hash_of, refs_of
+from aiba_adapters.devnet.tvm import Cell, bits_of, cell_of, hash_of, refs_of
 from aiba_adapters.ton.addresses import Address
 
 _COUNT_AT = 4 + 256 + 64 + 256 + 64 + 32  # tag, account, lt, hash and lt before, time
@@ -18,12 +18,25 @@ _KEY_BITS = 15
 class Transaction:
     """One transaction: where, when (`lt`, and `now` in seconds), in which block, and its cell."""
 
-    def __init__(self, *, account: Address, lt: int, now: int, block: int, cell: Cell) -> None:
+    def __init__(
+        self, *, account: Address, lt: int, now: int, block: int, cell: Cell | str
+    ) -> None:
+        """Take the cell, or its bag of cells as base64, which is opened when somebody asks."""
         self.account = account
         self.lt = lt
         self.now = now
         self.block = block
-        self.cell = cell
+        self._kept = cell
+
+    @cached_property
+    def cell(self) -> Cell:
+        """Return the cell. Raises BadCellError where a text was given that holds none."""
+        return cell_of(self._kept) if isinstance(self._kept, str) else self._kept
+
+    @property
+    def boc_text(self) -> str:
+        """Return the transaction as a bag of cells in base64."""
+        return self._kept if isinstance(self._kept, str) else self._kept.to_boc()
 
     @cached_property
     def hash(self) -> bytes:
@@ -33,7 +46,7 @@ class Transaction:
     @property
     def boc(self) -> bytes:
         """Return the transaction as a bag of cells."""
-        return b64decode(self.cell.to_boc())
+        return b64decode(self.boc_text)
 
     @cached_property
     def fields(self) -> Any:  # noqa: ANN401 - what pytoniq-core says of its types helps nobody

@@ -6,7 +6,6 @@ from typing import Any, Final
 from aiba_adapters.devnet.accounts import Status
 from aiba_adapters.devnet.cells import cell_from, normalised_hash
 from aiba_adapters.devnet.chain import (
-    Block,
     LocalChain,
     MessageRefusedError,
     NotAMessageError,
@@ -22,6 +21,7 @@ from aiba_adapters.devnet.forms import (
     v2_transaction,
     v2_transaction_id,
 )
+from aiba_adapters.devnet.history import Block
 from aiba_adapters.devnet.params import (
     BadParameterError,
     Params,
