@@ -43,7 +43,7 @@ $(READY): requirements.lock pyproject.toml
 run: setup ## Start the API on 127.0.0.1:$PORT (5000); data in $AIBA_DATA_DIR (./var); Ctrl-C drains.
 	@APP_ENV='$(APP_ENV)' PORT='$(PORT)' AIBA_DATA_DIR='$(AIBA_DATA_DIR)' exec $(BIN)/aiba serve
 
-demo: setup ## Play real battles against a server started for it, and verify each of them.
+demo: setup ## Play real battles, withdraw to a local chain, and verify all of it, on a server of its own.
 	@exec $(BIN)/aiba demo
 
 test: setup ## Everything CI runs: format, lint, types, unit and contract tests.

@@ -49,7 +49,7 @@ def demo(*, as_json: bool, players: int, no_chain: bool) -> None:
     """Play battles against a server started for it, withdraw to a chain, and check everything.
 
     Signs initData with a bot token of its own, plays while energy and money last, withdraws the
-    AIBA of the first players to a local chain, rotates the seed epoch, checks every receipt
+    AIBA of the first three players to a local chain, rotates the seed epoch, checks every receipt
     offline, audits the ledger and stops both. Exits with 1 if anything doesn't hold. Without the
     extra devnet the chain is left out.
     """
