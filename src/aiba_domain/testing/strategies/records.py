@@ -1,114 +1,54 @@
-"""Hypothesis strategies for the domain's values; all shrink towards few, small and plain ones."""
+"""Strategies for what a store keeps, and for what it is made of."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from fractions import Fraction
-from hashlib import sha256
+from collections.abc import Mapping
+from dataclasses import fields, replace
 from typing import Any, Final
 
 from hypothesis import strategies as st
 
-from aiba_domain.battle.commands import RunBattle
 from aiba_domain.battle.energy import LAST_INSTANT
 from aiba_domain.battle.engine import Fighter, ModeRules
-from aiba_domain.battle.mode_commands import SaveMode, SeedModes
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS, GameMode, mode_id
 from aiba_domain.battle.receipt import Receipt, battle_id
 from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
-from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.listing import Listing, ListingState
-from aiba_domain.brokers.model import Broker, Stat
-from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
+from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import VALIDITY_S, ChainView, Claim, ClaimState
 from aiba_domain.claims.commands import (
     BY_BATTLE,
     BY_REQUEST,
-    ConnectWallet,
-    RecordSignature,
-    ReserveClaim,
-    SettleClaim,
 )
 from aiba_domain.claims.model import MAX_SEQNO, MAX_VALID_UNTIL, ClaimTerms
-from aiba_domain.decision import Accepted, Command, Record, Refused
-from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
+from aiba_domain.decision import Accepted, Record, Refused
 from aiba_domain.economy.ledger import Posting
 from aiba_domain.economy.policy import RANGES, EconomyPolicy, TokenSplit
 from aiba_domain.economy.rewards import Bonuses, RewardRates
 from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
-from aiba_domain.fairness.commands import RotateSeed
 from aiba_domain.fairness.epochs import SeedEpoch, commitment
 from aiba_domain.guilds.model import Guild
-from aiba_domain.ids import derive_id
-from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
 from aiba_domain.moderation.model import Ban, Flag, Subject
-from aiba_domain.money import BPS, MAX_AMOUNT, Currency
+from aiba_domain.money import BPS
 from aiba_domain.payments.model import IncomingPayment, Purpose, UsedPayment, order_comment
-from aiba_domain.players.commands import OpenSession, SetSchool
 from aiba_domain.players.model import Player, Profile, Session
 from aiba_domain.ports import Remembered, Scope
-
-SECRET: Final = "5ec4e7" * 8
-"""The secret of the battles that strategies make."""
-
-_SMALL: Final = 1_000
-_DAY: Final = 86_400_000
-_COMMON_TIME_S: Final = 1_767_225_600
-_COMMON_DAYS: Final = ("2026-01-01", "2026-01-02")
-
-
-def amounts(smallest: int = 0) -> st.SearchStrategy[int]:
-    """Amounts: mostly small, some at and near the largest."""
-    return st.one_of(
-        st.integers(smallest, _SMALL),
-        st.integers(smallest, MAX_AMOUNT),
-        st.just(MAX_AMOUNT),
-    )
-
-
-def currencies() -> st.SearchStrategy[Currency]:
-    """The four currencies."""
-    return st.sampled_from(Currency)
-
-
-def ids() -> st.SearchStrategy[str]:
-    """Ids of 24 hex digits."""
-    return st.integers(0, 2**96 - 1).map(lambda number: f"{number:024x}")
-
-
-def player_ids() -> st.SearchStrategy[str]:
-    """Telegram ids as text."""
-    return st.integers(1, 2**52).map(str)
-
-
-def texts(longest: int = 20) -> st.SearchStrategy[str]:
-    """Texts of any characters, NUL and the astral planes included; only surrogates are left out."""
-    return st.text(st.characters(exclude_categories=["Cs"]), max_size=longest)
-
-
-def names() -> st.SearchStrategy[str]:
-    """Keys of modes and arenas: the characters that are allowed in them."""
-    return st.text("abcXYZ019._-", min_size=1, max_size=12)
-
-
-def instants() -> st.SearchStrategy[int]:
-    """Instants in ms, UTC: around midnight, in this century, or anywhere on the calendar."""
-    midnight = 1_767_225_600_000
-    return st.one_of(
-        st.integers(midnight - 2, midnight + 2),
-        st.integers(midnight, midnight + 100 * 365 * _DAY),
-        st.integers(0, 253_402_300_799_999),
-    )
-
-
-def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """A value or None."""
-    return st.none() | strategy
-
-
-def fractions(highest: int = 10) -> st.SearchStrategy[Fraction]:
-    """Exact multipliers from 0, endless decimals among them."""
-    return st.fractions(0, highest, max_denominator=1_000)
+from aiba_domain.testing.strategies.basics import (
+    COMMON_DAYS,
+    COMMON_TIME_S,
+    DAY,
+    SMALL,
+    amounts,
+    currencies,
+    fractions,
+    ids,
+    instants,
+    maybe,
+    names,
+    player_ids,
+    texts,
+    tx_hashes,
+    wallet_of,
+)
 
 
 def bans() -> st.SearchStrategy[Ban]:
@@ -133,14 +73,14 @@ def players() -> st.SearchStrategy[Player]:
         last_seen_at=instants(),
         profile=profiles(),
         starter_broker_id=maybe(ids()),
-        login_streak_days=st.integers(0, _SMALL),
-        login_streak_day=st.sampled_from(("", *_COMMON_DAYS)),
-        win_streak=st.integers(0, _SMALL),
+        login_streak_days=st.integers(0, SMALL),
+        login_streak_day=st.sampled_from(("", *COMMON_DAYS)),
+        win_streak=st.integers(0, SMALL),
         last_win_at=moments,
         first_win_at=moments,
         daily_claimed_at=moments,
         combo_spent_aiba=amounts(),
-        combo_spent_day=st.sampled_from(("", *_COMMON_DAYS)),
+        combo_spent_day=st.sampled_from(("", *COMMON_DAYS)),
         combo_claimed_at=moments,
         premium_until=moments,
         wallet=st.sampled_from(("", "bound")),
@@ -148,13 +88,8 @@ def players() -> st.SearchStrategy[Player]:
         school_id=maybe(ids()),
         profile_boosted_until=moments,
         ban=maybe(bans()),
-        anomaly_flags=st.integers(0, _SMALL),
+        anomaly_flags=st.integers(0, SMALL),
     ).map(lambda player: replace(player, wallet=player.wallet and wallet_of(player.id)))
-
-
-def wallet_of(player_id: str) -> str:
-    """Return a wallet of a player's own, as a raw address: no two players share one."""
-    return f"0:{sha256(player_id.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
 @st.composite
@@ -184,24 +119,11 @@ def claims(draw: st.DrawFn) -> Claim:
     )
 
 
-def tx_hashes() -> st.SearchStrategy[str]:
-    """Hashes of transactions, as 64 hex digits."""
-    return st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}")
-
-
-def incoming_payments(tx_hash: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[Any]:
-    """Payments in TON to `PAID_WALLET` or elsewhere, by a few players, good and bad ones."""
-    people = st.sampled_from(("1", "2", "3"))
+def chain_views() -> st.SearchStrategy[ChainView]:
+    """What may be seen of a recipient: few payments, around the common days or long after."""
+    times = st.integers(COMMON_TIME_S, COMMON_TIME_S + 2 * VALIDITY_S)
     return st.builds(
-        IncomingPayment,
-        hash=tx_hashes() if tx_hash is None else tx_hash,
-        network=st.sampled_from((-239, -239, -239, -3)),
-        source=people.map(wallet_of),
-        destination=st.sampled_from((PAID_WALLET, PAID_WALLET, PAID_WALLET, wallet_of("x"))),
-        value_nano=st.sampled_from((10**9, 10**9, 10**9 - 1, 2**120 - 1)),
-        comment=st.just("") | people.map(lambda one: order_comment(Purpose.CREATE_BROKER, one)),
-        is_bounced=st.sampled_from((False, False, False, True)),
-        time_s=st.sampled_from((_COMMON_TIME_S, _COMMON_TIME_S - 90_000, 2**32 - 1)),
+        ChainView, seqno=st.integers(0, 3), time_s=times | st.just(MAX_VALID_UNTIL - VALIDITY_S)
     )
 
 
@@ -250,16 +172,16 @@ def brokers() -> st.SearchStrategy[Broker]:
         speed=stats,
         risk=stats,
         specialty=texts(),
-        level=st.integers(1, _SMALL),
+        level=st.integers(1, SMALL),
         xp=amounts(),
-        energy=st.integers(0, _SMALL),
+        energy=st.integers(0, SMALL),
         energy_updated_at=st.integers(-LAST_INSTANT, LAST_INSTANT),
         last_battle_at=maybe(instants()),
         last_request_id=texts(),
         cooldowns=st.dictionaries(names(), instants(), max_size=3),
         guild_id=maybe(ids()),
         ban=maybe(bans()),
-        anomaly_flags=st.integers(0, _SMALL),
+        anomaly_flags=st.integers(0, SMALL),
         created_with_ton_tx_hash=st.just("") | tx_hashes(),
     )
 
@@ -377,8 +299,8 @@ def flags() -> st.SearchStrategy[Flag]:
 @st.composite
 def epochs(draw: st.DrawFn) -> SeedEpoch:
     """Seed epochs: open, closed, or revealed."""
-    number, opened = draw(st.integers(1, _SMALL)), draw(instants())
-    closed = draw(maybe(st.integers(0, _DAY).map(lambda wait: opened + wait)))
+    number, opened = draw(st.integers(1, SMALL)), draw(instants())
+    closed = draw(maybe(st.integers(0, DAY).map(lambda wait: opened + wait)))
     return SeedEpoch(
         number=number,
         commitment=commitment(number, SECRET),
@@ -386,6 +308,10 @@ def epochs(draw: st.DrawFn) -> SeedEpoch:
         closed_at=closed,
         revealed_secret=SECRET if closed is not None and draw(st.booleans()) else None,
     )
+
+
+SECRET: Final = "5ec4e7" * 8
+"""The secret of the battles that strategies make."""
 
 
 @st.composite
@@ -410,11 +336,11 @@ def battles(draw: st.DrawFn) -> Battle:
             )
         ),
         mode=mode.terms(),
-        guild=draw(maybe(_matches())) if mode.needs_guild else None,
+        guild=draw(maybe(matches())) if mode.needs_guild else None,
         policy_version=draw(st.integers(1, 9)),
         rates=draw(rates()),
-        bonuses=draw(maybe(_bonuses())),
-        anomaly_limit=draw(st.integers(1, _SMALL)),
+        bonuses=draw(maybe(bonuses())),
+        anomaly_limit=draw(st.integers(1, SMALL)),
     )
     outcome = resolve(inputs, SECRET)
     verdicts = st.sampled_from((Emission.GRANTED, Emission.CAP_EXCEEDED, Emission.OUTSIDE_WINDOW))
@@ -430,7 +356,8 @@ def battles(draw: st.DrawFn) -> Battle:
     )
 
 
-def _matches() -> st.SearchStrategy[GuildMatch]:
+def matches() -> st.SearchStrategy[GuildMatch]:
+    """Meetings of two guilds, or of one and nobody."""
     pooled = st.integers(0, 20)
     return st.builds(
         GuildMatch,
@@ -442,7 +369,8 @@ def _matches() -> st.SearchStrategy[GuildMatch]:
     )
 
 
-def _bonuses() -> st.SearchStrategy[Bonuses]:
+def bonuses() -> st.SearchStrategy[Bonuses]:
+    """What a reward is multiplied by."""
     counts = st.integers(0, 40)
     return st.builds(
         Bonuses,
@@ -505,137 +433,6 @@ def postings(draw: st.DrawFn, *, amount: st.SearchStrategy[int] | None = None) -
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cast:
-    """Who and what a random command may name: things that exist, and some that don't."""
-
-    player_ids: Sequence[str]
-    broker_ids: Sequence[str]
-    mode_keys: Sequence[str]
-    claim_ids: Sequence[str] = ("0" * 24,)
-
-
-def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
-    """Return a strategy for each command there is, over the members of `cast`."""
-    broker = st.sampled_from(cast.broker_ids)
-    player = st.sampled_from(cast.player_ids)
-    stat = st.sampled_from(Stat)
-    return {
-        OpenSession: st.builds(
-            OpenSession, init_data_digest=st.sampled_from("ab"), lifetime_ms=st.just(3_600_000)
-        ),
-        SetSchool: st.builds(SetSchool, school_id=ids() | texts(5)),
-        GetStarter: st.just(GetStarter()),
-        Train: st.builds(Train, broker_id=broker, stat=stat),
-        Repair: st.builds(Repair, broker_id=broker),
-        Upgrade: st.builds(Upgrade, broker_id=broker, stat=stat),
-        Combine: st.builds(Combine, base_broker_id=broker, sacrifice_broker_id=broker),
-        RunBattle: battle_commands(cast),
-        ClaimDaily: st.just(ClaimDaily()),
-        ClaimDailyCombo: st.just(ClaimDailyCombo()),
-        ConnectWallet: st.builds(ConnectWallet, address=player.map(wallet_of)),
-        ReserveClaim: st.builds(
-            ReserveClaim,
-            amount=maybe(st.integers(-1, 200)),
-            vault=st.just(wallet_of("vault")),
-            jetton_master=st.just(wallet_of("jetton master")),
-            recipient=player.map(wallet_of),
-            seen=chain_views(),
-        ),
-        RecordSignature: st.builds(
-            RecordSignature,
-            claim_id=st.sampled_from(cast.claim_ids),
-            signature=st.just("signature"),
-            payload=st.just("payload"),
-        ),
-        SettleClaim: st.builds(
-            SettleClaim, claim_id=st.sampled_from(cast.claim_ids), seen=chain_views()
-        ),
-        CreateBrokerWithTon: st.sampled_from(("a" * 64, "b" * 64)).flatmap(
-            lambda tx_hash: st.builds(
-                CreateBrokerWithTon,
-                tx_hash=st.just(tx_hash),
-                destination=st.just(PAID_WALLET),
-                network=st.just(-239),
-                payment=maybe(incoming_payments(st.just(tx_hash))),
-            )
-        ),
-        SeedModes: st.just(SeedModes()),
-        SaveMode: st.builds(SaveMode, mode=modes(key=st.sampled_from(cast.mode_keys))),
-        ChangePolicy: st.builds(ChangePolicy, changes=policy_changes()),
-        BanPlayer: st.builds(
-            BanPlayer, player_id=player, minutes=st.integers(0, 3), reason=texts(5)
-        ),
-        UnbanPlayer: st.builds(UnbanPlayer, player_id=player),
-        BanBroker: st.builds(BanBroker, broker_id=broker, reason=texts(5)),
-        UnbanBroker: st.builds(UnbanBroker, broker_id=broker),
-        RotateSeed: st.builds(
-            RotateSeed, closes=st.just(-1), commitment=st.just(""), secret=st.none()
-        ),
-    }
-
-
-PAID_WALLET: Final = wallet_of("paid")
-"""Where payments in TON go."""
-
-
-def chain_views() -> st.SearchStrategy[ChainView]:
-    """What may be seen of a recipient: few payments, around the common days or long after."""
-    times = st.integers(_COMMON_TIME_S, _COMMON_TIME_S + 2 * VALIDITY_S)
-    return st.builds(
-        ChainView, seqno=st.integers(0, 3), time_s=times | st.just(MAX_VALID_UNTIL - VALIDITY_S)
-    )
-
-
-def battle_commands(cast: Cast) -> st.SearchStrategy[RunBattle]:
-    """Battles by mode key, or by arena and league."""
-    broker = st.sampled_from(cast.broker_ids)
-    return st.one_of(
-        st.builds(RunBattle, broker_id=broker, mode_key=st.sampled_from(cast.mode_keys)),
-        st.builds(
-            RunBattle,
-            broker_id=broker,
-            arena=st.sampled_from((*ARENAS, "nowhere")),
-            league=st.sampled_from(tuple(LEAGUE_LEVELS)),
-        ),
-    )
-
-
-def policy_changes() -> st.SearchStrategy[dict[str, object]]:
-    """Changes of a policy as an operator may make them: tight caps, odd hours, free or dear things.
-
-    Some are out of range and must be refused.
-    """
-    caps = st.sampled_from((0, 1, 60, 500, 10_000, -1))
-    by_arena = st.dictionaries(st.sampled_from((*ARENAS, "daily_login")), caps, max_size=2)
-    costs = st.sampled_from((0, 1, 30, MAX_AMOUNT, MAX_AMOUNT + 1))
-    bonus = st.sampled_from((0, 1, 70))
-    return st.fixed_dictionaries(
-        {},
-        optional={
-            "daily_cap_aiba": caps,
-            "daily_cap_neur": caps,
-            "daily_cap_aiba_by_arena": by_arena,
-            "daily_cap_neur_by_arena": by_arena,
-            "emission_windows": windows(),
-            "rewards": rates(),
-            "daily_reward_neur": bonus,
-            "daily_combo_requirement_aiba": bonus,
-            "daily_combo_bonus_aiba": bonus,
-            "train_neur_cost": costs,
-            "repair_neur_cost": costs,
-            "upgrade_aiba_cost": costs,
-            "combine_neur_cost": costs,
-            "claims_paused": st.booleans(),
-            "claim_max_aiba": costs,
-            "claim_player_day_max_aiba": costs,
-            "claim_day_max_aiba": costs,
-            "battle_max_energy": st.sampled_from((0, 1, 20, 100)),
-            "battle_energy_regen_seconds_per_energy": st.sampled_from((1, 60)),
-        },
-    )
-
-
 def outcomes() -> st.SearchStrategy[Accepted[Any] | Refused]:
     """Refusals as they are remembered; accepted answers differ from command to command."""
     details = st.dictionaries(texts(), texts() | amounts(), max_size=3)
@@ -650,15 +447,21 @@ def answers() -> st.SearchStrategy[Remembered]:
     )
 
 
-def clock_moves() -> st.SearchStrategy[int]:
-    """Steps of a clock in ms: mostly forward, some to and over midnight, some back."""
-    return st.one_of(
-        st.sampled_from((0, 1, 1_000, 60_000, 3_600_000, 12 * 3_600_000, _DAY)),
-        st.sampled_from((-1, -60_000, -_DAY)),
-        st.integers(-_DAY, _DAY),
+PAID_WALLET: Final = wallet_of("paid")
+"""Where payments in TON go."""
+
+
+def incoming_payments(tx_hash: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[Any]:
+    """Payments in TON to `PAID_WALLET` or elsewhere, by a few players, good and bad ones."""
+    people = st.sampled_from(("1", "2", "3"))
+    return st.builds(
+        IncomingPayment,
+        hash=tx_hashes() if tx_hash is None else tx_hash,
+        network=st.sampled_from((-239, -239, -239, -3)),
+        source=people.map(wallet_of),
+        destination=st.sampled_from((PAID_WALLET, PAID_WALLET, PAID_WALLET, wallet_of("x"))),
+        value_nano=st.sampled_from((10**9, 10**9, 10**9 - 1, 2**120 - 1)),
+        comment=st.just("") | people.map(lambda one: order_comment(Purpose.CREATE_BROKER, one)),
+        is_bounced=st.sampled_from((False, False, False, True)),
+        time_s=st.sampled_from((COMMON_TIME_S, COMMON_TIME_S - 90_000, 2**32 - 1)),
     )
-
-
-def sample_id(kind: str, number: int) -> str:
-    """Return the id of the `number`-th sample of a kind of thing."""
-    return derive_id("sample", kind, str(number))
