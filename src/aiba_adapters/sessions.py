@@ -6,6 +6,8 @@ from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from typing import Final
 
+from aiba_domain.players.ports import NotProven
+
 MIN_KEY_BYTES: Final = 32
 """The shortest key, in bytes."""
 
@@ -20,7 +22,7 @@ _PART: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_INSTANT: Final = 2**53
 
 
-class SessionRefused(Exception):  # noqa: N818 - a refusal, as the domain names its own
+class SessionRefused(NotProven):
     """The token proves nothing; `expired` tells a genuine one whose time is over."""
 
     def __init__(self, *, expired: bool = False) -> None:

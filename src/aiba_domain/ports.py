@@ -273,7 +273,11 @@ class SeedSecrets(Protocol):
 
 
 class Observer(Protocol):
-    """Whoever counts what happened. Called after the commit; must neither block nor raise."""
+    """Whoever counts what happened. Called after the commit; must neither block nor raise.
+
+    An event is told at most once: a crash between the commit and the call loses it, and a repeated
+    command isn't told again. What must not be lost is read from the ledger and the records.
+    """
 
     def committed(self, event: Event) -> None:
         """Count something that took effect."""
@@ -303,5 +307,10 @@ class RateLimiter(Protocol):
     """Counts hits per key in windows."""
 
     async def hit(self, name: str, key: str, *, limit: int, window_ms: int, now_ms: int) -> Verdict:
-        """Count one hit of `key` under the limit `name` and say whether it is within `limit`."""
+        """Count one hit of `key` under the limit `name` and say whether it is within `limit`.
+
+        A key's window starts at its first hit and lasts `window_ms`; the first hit at or after its
+        end starts the next. `remaining` is what is left in the window, which ends at `reset_at_ms`;
+        `retry_after_s` is 0 for a hit that is allowed, and the wait rounded up for one that isn't.
+        """
         ...

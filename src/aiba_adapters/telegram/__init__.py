@@ -3,9 +3,10 @@
 from aiba_adapters.telegram.init_data import (
     InitDataRefused,
     Problem,
+    TelegramIdentities,
     TelegramIdentity,
     sign,
     verify,
 )
 
-__all__ = ["InitDataRefused", "Problem", "TelegramIdentity", "sign", "verify"]
+__all__ = ["InitDataRefused", "Problem", "TelegramIdentities", "TelegramIdentity", "sign", "verify"]

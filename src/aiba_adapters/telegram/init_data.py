@@ -17,6 +17,8 @@ from urllib.parse import parse_qsl, quote, urlencode
 
 from init_data_py import hash_token
 
+from aiba_domain.players.ports import NotProven
+
 MAX_LENGTH: Final = 8192
 """The longest initData looked at, in characters; Telegram sends well under 2,000."""
 
@@ -46,12 +48,13 @@ class Problem(StrEnum):
     NO_USER = "missing user id"
 
 
-class InitDataRefused(Exception):  # noqa: N818 - a refusal, as the domain names its own
+class InitDataRefused(NotProven):
     """The initData proves nothing; `reason` says why and holds no part of it."""
 
     def __init__(self, reason: Problem) -> None:
         super().__init__(reason.value)
         self.reason = reason
+        self.expired = reason is Problem.EXPIRED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +74,19 @@ class TelegramIdentity:
     photo_url: str
     auth_date: int
     digest: str
+
+
+class TelegramIdentities:
+    """Judges the initData of one bot, whose token it shows nowhere."""
+
+    __slots__ = ("_bot_token",)
+
+    def __init__(self, bot_token: str) -> None:
+        self._bot_token = bot_token
+
+    def identify(self, proof: str, *, now_s: int, max_age_s: int) -> TelegramIdentity:
+        """Return whom initData proves, or raise InitDataRefused."""
+        return verify(proof, bot_token=self._bot_token, now_s=now_s, max_age_s=max_age_s)
 
 
 def verify(init_data: str, *, bot_token: str, now_s: int, max_age_s: int) -> TelegramIdentity:

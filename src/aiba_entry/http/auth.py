@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from aiba_adapters.sessions import SessionRefused, SessionTokens
-from aiba_adapters.telegram import InitDataRefused, Problem, TelegramIdentity, verify
+from aiba_adapters.telegram import InitDataRefused, Problem, TelegramIdentities, TelegramIdentity
 from aiba_adapters.telegram.init_data import require_age
 from aiba_entry.http.errors import ApiError
 from aiba_entry.http.principal import Principal
@@ -40,7 +40,7 @@ class Authenticator:
         header_default: str | None = None,
     ) -> None:
         self._sessions = sessions
-        self._bot_token = bot_token
+        self._identities = TelegramIdentities(bot_token)
         self._max_age_s = init_data_max_age_s
         self._now_ms = now_ms
         self._header_identity = header_identity
@@ -68,9 +68,7 @@ class Authenticator:
             if known is not None:
                 require_age(known.auth_date, now_s=now_s, max_age_s=self._max_age_s)
                 return known
-            identity = verify(
-                init_data, bot_token=self._bot_token, now_s=now_s, max_age_s=self._max_age_s
-            )
+            identity = self._identities.identify(init_data, now_s=now_s, max_age_s=self._max_age_s)
         except InitDataRefused as refused:
             code = _CODES.get(refused.reason, "telegram auth failed")
             raise ApiError(code, details={"reason": refused.reason}) from None
