@@ -285,7 +285,15 @@ export function readJson(text) {
   } catch (reason) {
     const lines = text.split("\n").filter((line) => /[^ \t\r]/.test(line));
     if (!(reason instanceof NotJson) || lines.length < 2) throw reason;
-    return lines.map((line) => parseJson(line));
+    return lines.map((line, index) => {
+      try {
+        return parseJson(line);
+      } catch (inLine) {
+        // A first line that is no value by itself is the start of one that is wrong further on.
+        if (index && inLine instanceof NotJson) inLine.message = `text ${index + 1}: ${inLine.message}`;
+        throw index ? inLine : reason;
+      }
+    });
   }
 }
 

@@ -1,7 +1,9 @@
-"""The API's description as OpenAPI, and a page to read it on that needs no internet."""
+"""Pages that need no internet: the API's description, and one that verifies battles."""
 
 import re
+from functools import cache
 from hashlib import sha256
+from importlib.resources import files
 from typing import Any, Final
 
 import msgspec
@@ -24,6 +26,11 @@ _HEADERS: Final = {
     ),
     "Referrer-Policy": "no-referrer",
 }
+_ALONE: Final = {
+    "Content-Security-Policy": "frame-ancestors 'none'; connect-src 'none'",
+    "Referrer-Policy": "no-referrer",
+}
+_HTML: Final = b"text/html; charset=utf-8"
 _PAGE: Final = b"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -90,9 +97,9 @@ def openapi_config(version: str) -> OpenAPIConfig:
 
 
 def docs_routes() -> list[HTTPRouteHandler]:
-    """Return the routes `/openapi.json` and `/docs` with what the page loads.
+    """Return the routes `/openapi.json`, `/docs` with what the page loads, and `/verify`.
 
-    The description is built at the first request for it, the page's files are read at theirs.
+    The description is built at the first request for it, the pages' files are read at theirs.
     """
     described: dict[str, bytes] = {}
 
@@ -107,14 +114,24 @@ def docs_routes() -> list[HTTPRouteHandler]:
     @get("/docs", include_in_schema=False)
     async def page() -> Reply:
         """Answer the page to read it on."""
-        return Reply(_PAGE, media_type=b"text/html; charset=utf-8", headers=_HEADERS)
+        return Reply(_PAGE, media_type=_HTML, headers=_HEADERS)
 
     @get("/docs/start.js", include_in_schema=False)
     async def start() -> Reply:
         """Answer the script that starts the page."""
         return Reply(_START, media_type=_SCRIPT)
 
-    return [openapi, page, start, *(_asset_route(name) for name in _ASSETS)]
+    @get("/verify", include_in_schema=False)
+    async def verify() -> Reply:
+        """Answer the page that verifies battles; it states itself what it may load: nothing."""
+        return Reply(_verifier(), media_type=_HTML, headers=_ALONE)
+
+    return [openapi, page, start, verify, *(_asset_route(name) for name in _ASSETS)]
+
+
+@cache
+def _verifier() -> bytes:
+    return files("aiba_entry.http").joinpath("data", "verify.html").read_bytes()
 
 
 def _described(app: Litestar) -> dict[str, Any]:

@@ -177,3 +177,12 @@ def test_docs_page_loads_nothing_from_elsewhere() -> None:
     etag = api.call("GET", loaded[0]).headers["etag"]
     again = api.call("GET", loaded[0], headers={"If-None-Match": etag})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_the_page_that_verifies_battles_brings_all_it_needs() -> None:
+    """It names no address, and forbids itself every one."""
+    page = Api().call("GET", "/verify")
+    assert page.headers["content-type"].startswith("text/html")
+    assert "frame-ancestors 'none'" in page.headers["content-security-policy"]
+    assert "default-src 'none'" in page.text
+    assert re.findall(r'(?:src|href|action)="([^"]*)"', page.text) == ["data:,"]
