@@ -40,8 +40,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: setup ## Start the API on 127.0.0.1:$PORT (5000); data in $AIBA_DATA_DIR (./var); Ctrl-C drains.
-	@APP_ENV='$(APP_ENV)' PORT='$(PORT)' AIBA_DATA_DIR='$(AIBA_DATA_DIR)' exec $(BIN)/aiba serve
+run: setup ## Start the API on 127.0.0.1:$PORT (5000) and a local chain; data in $AIBA_DATA_DIR (./var); Ctrl-C drains.
+	@APP_ENV='$(APP_ENV)' PORT='$(PORT)' AIBA_DATA_DIR='$(AIBA_DATA_DIR)' exec $(BIN)/aiba serve $(if $(filter prod,$(APP_ENV)),,--local-chain)
 
 demo: setup ## Play real battles, withdraw to a local chain, and verify all of it, on a server of its own.
 	@exec $(BIN)/aiba demo

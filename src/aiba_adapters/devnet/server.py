@@ -3,6 +3,7 @@
     /api/v2/<method>, /api/v2/jsonRPC     a node's methods
     /api/v3/<path>                        an index's questions
     /control/...                          faucet, time, held blocks, rate limit, outages, reset
+    /control/wallet/<name>/...            what a wallet application does
 
 The controls are open to whoever reaches the server, so it belongs on the loopback interface.
 """
@@ -19,6 +20,7 @@ from aiba_adapters.devnet.faults import Faults, Outage
 from aiba_adapters.devnet.forms import Json, b64
 from aiba_adapters.devnet.journal import JournalUnusable
 from aiba_adapters.devnet.params import BadParameterError, Params, address_from, number_from
+from aiba_adapters.devnet.people import People
 from aiba_adapters.devnet.state import Snapshot
 from aiba_adapters.devnet.v2 import V2, MethodFailedError
 from aiba_adapters.devnet.v3 import V3
@@ -55,18 +57,19 @@ class Devnet:
         self.chain = arena.chain
         self.faults = Faults()
         self.app = App(self._answer)
+        self._people = People(arena)
         self._v2 = V2(self.chain)
         self._v3 = V3(self.chain)
         self._deployed = self.chain.snapshot() if deployed is None else deployed
         self._controls: dict[str, Callable[[Params], Json]] = {
-            "faucet": self._faucet,
-            "hold": self._hold,
-            "mint": self._mint,
-            "outage": self._outage,
-            "rate-limit": self._rate_limit,
-            "release": self._release,
-            "reset": self._reset,
-            "time": self._time,
+            "faucet": _done(self._faucet),
+            "hold": _done(self._hold),
+            "mint": _done(self._mint),
+            "outage": _done(self._outage),
+            "rate-limit": _done(self._rate_limit),
+            "release": _done(self._release),
+            "reset": _done(self._reset),
+            "time": _done(self._time),
         }
 
     async def _answer(self, request: Request) -> Response:
@@ -158,16 +161,27 @@ class Devnet:
         name = request.path.removeprefix(_CONTROL)
         if name == "state" and request.method == "GET":
             return Response(200, self._state())
-        if name not in self._controls:
+        act = self._controls.get(name) or self._deed(name)
+        if act is None:
             return _not_found(request)
         if request.method != "POST":
             return Response(405, {"ok": False, "error": "POST it", "code": 405})
         try:
-            return Response(200, {"ok": True, **self._controls[name](_object(request))})
+            return Response(200, act(_object(request)))
         except BadParameterError as error:
             return Response(400, {"ok": False, "error": str(error), "code": 400})
         except ChainError as error:
             return Response(409, {"ok": False, "error": str(error), "code": 409})
+
+    def _deed(self, name: str) -> Callable[[Params], Json] | None:
+        """Return what a wallet is told to do by `wallet/<name>/<deed>`."""
+        start, _, rest = name.partition("/")
+        person, _, deed = rest.partition("/")
+        if start != "wallet" or not person:
+            return None
+        if deed == "proof":  # as it is, so that it can be handed on to the service
+            return lambda params: self._people.proof(person, params)
+        return _done(lambda params: self._people.claim(person, params)) if deed == "claim" else None
 
     def _state(self) -> Json:
         chain, arena, faults = self.chain, self.arena, self.faults
@@ -240,6 +254,11 @@ class Devnet:
         self.faults.end()
         self.faults.limit(None)
         return {"time": self.chain.now, "block": self.chain.tip.seqno}
+
+
+def _done(act: Callable[[Params], Json]) -> Callable[[Params], Json]:
+    """Return the act with an answer that says that it is done."""
+    return lambda params: {"ok": True, **act(params)}
 
 
 def _told(trace: Trace) -> Json:
