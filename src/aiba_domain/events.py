@@ -60,10 +60,26 @@ class ClaimMoved:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimReissued:
+    """An expired withdrawal was issued again under its seqno, for the `reissues`-th time."""
+
+    claim_id: str
+    reissues: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRefused:
     """A withdrawal was asked for and not reserved, for this reason."""
 
     code: str
 
 
-Event = BattleFought | EmissionJudged | MoneySpent | AutoBanned | ClaimMoved | ClaimRefused
+Event = (
+    BattleFought
+    | EmissionJudged
+    | MoneySpent
+    | AutoBanned
+    | ClaimMoved
+    | ClaimReissued
+    | ClaimRefused
+)

@@ -11,11 +11,13 @@ from aiba_domain.events import (
     BattleFought,
     ClaimMoved,
     ClaimRefused,
+    ClaimReissued,
     EmissionJudged,
     Event,
     MoneySpent,
 )
 from aiba_domain.moderation.model import Subject
+from aiba_entry.chain_metrics import REISSUED
 from aiba_entry.observability import Metrics
 from aiba_entry.series import OTHER
 
@@ -54,15 +56,25 @@ class MetricsObserver:
                 metrics.emission(event.currency, event.arena, event.league, event.result)
             case MoneySpent():
                 metrics.sink(event.currency, event.reason, event.arena, event.league, event.amount)
+            case ClaimMoved() | ClaimReissued() | ClaimRefused():
+                self._withdrawal(event)
+            case AutoBanned():
+                metrics.auto_ban("user" if event.subject is Subject.PLAYER else "broker")
+            case _:
+                assert_never(event)
+
+    def _withdrawal(self, event: ClaimMoved | ClaimReissued | ClaimRefused) -> None:
+        metrics = self._metrics
+        match event:
             case ClaimMoved():
                 metrics.chain.claim_moved(event.state)
                 if event.state is ClaimState.RESERVED:
                     metrics.withdrawal("ok")
+            case ClaimReissued():
+                metrics.chain.claim_moved(REISSUED)
             case ClaimRefused():
                 if event.code == INSUFFICIENT:
                     metrics.withdrawal("insufficient")
-            case AutoBanned():
-                metrics.auto_ban("user" if event.subject is Subject.PLAYER else "broker")
             case _:
                 assert_never(event)
 

@@ -5,7 +5,7 @@ its key, or the settlement, takes up again.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from aiba_domain.application.pipeline import Answer, Pipeline
@@ -114,15 +114,17 @@ class Withdrawals:
     async def settle_all(self) -> int:
         """Settle every claim in flight that the chain has decided; return how many ended.
 
-        A claim that can't be settled now holds up no other: what it failed with is raised when the
-        others have had their turn. After several outages in a row the rest waits for the next run.
+        An expired claim that is issued again is signed again. A claim that can't be settled or
+        signed now holds up no other: what it failed with is raised when the others have had their
+        turn. After several outages of the chain in a row the rest waits for the next run.
         """
         ended, outages, after = 0, 0, None
         failure: Exception | None = None
+        unsigned: list[Claim] = []
         while claims := await self._page(after):
             for claim in claims:
                 try:
-                    ended += await self._settle(claim)
+                    settled = await self._settle(claim)
                 except InvariantViolation as error:
                     failure = error
                 except Unavailable as error:
@@ -131,10 +133,27 @@ class Withdrawals:
                         raise
                 else:
                     outages = 0
+                    ended += not settled.is_open
+                    if settled.reissues and settled.state is ClaimState.RESERVED:
+                        unsigned.append(settled)
             after = (claims[-1].created_at, claims[-1].id)
+        unmade = await self._sign_all(unsigned)
+        failure = failure or unmade
         if failure is not None:
             raise failure
         return ended
+
+    async def _sign_all(self, claims: Iterable[Claim]) -> Exception | None:
+        """Sign what was issued again, as far as the signer goes; return what went wrong last."""
+        failure: Exception | None = None
+        for claim in claims:
+            try:
+                await self._signed(claim)
+            except DomainError as refused:
+                failure = refused
+            except Unavailable as outage:
+                return outage
+        return failure
 
     async def in_flight(self) -> InFlight:
         """Count the claims in flight. Reads each of them: as many as recipients wait, no more."""
@@ -146,14 +165,17 @@ class Withdrawals:
             after = (claims[-1].created_at, claims[-1].id)
         return InFlight(count=count, oldest_at=oldest)
 
-    async def _settle(self, claim: Claim) -> bool:
-        """Look at the chain, then settle the claim or leave it."""
+    async def _settle(self, claim: Claim) -> Claim:
+        """Look at the chain, then settle the claim, issue it again or leave it."""
         seen = await self._chain.view(claim.terms.vault, claim.terms.recipient)
         command = SettleClaim(claim_id=claim.id, seen=seen)
-        return not (await self._pipeline.execute(SERVICE, command)).reply().claim.is_open
+        return (await self._pipeline.execute(SERVICE, command)).reply().claim
 
     async def _signed(self, claim: Claim) -> Claim:
-        """Return the claim with its signature, made now if it was only reserved."""
+        """Return the claim with its signature, made now if it was only reserved.
+
+        Raises Unavailable where the claim was issued again while its last issue was signed.
+        """
         if claim.state is not ClaimState.RESERVED:
             return claim
         try:
@@ -165,9 +187,15 @@ class Withdrawals:
             self._pipeline.missed(ReserveClaim)
             raise DomainError("claim not signed", reason=refused.code) from None
         command = RecordSignature(
-            claim_id=claim.id, signature=signed.signature, payload=signed.payload
+            claim_id=claim.id,
+            issue=claim.reissues,
+            signature=signed.signature,
+            payload=signed.payload,
         )
-        return (await self._pipeline.execute(SERVICE, command)).reply().claim
+        kept = (await self._pipeline.execute(SERVICE, command)).reply().claim
+        if kept.state is ClaimState.RESERVED:
+            raise Unavailable("the claim was issued again meanwhile")
+        return kept
 
     async def _view(self, recipient: str) -> ChainView:
         """Look at the chain for a reservation."""

@@ -2,6 +2,8 @@
 
 Life: `reserved -> signed -> confirmed`, or `-> refunded` once it has expired on the chain. The
 amount stands in the account `claims` until then: debited = confirmed + refunded + in flight.
+Where the economy's policy says so, an expired claim is first issued again: `-> reserved`, with the
+same seqno and amount and a new validity, a number of times.
 """
 
 from dataclasses import dataclass, replace
@@ -47,7 +49,8 @@ class Claim:
     """One withdrawal of a player. Instants are ms, UTC, by the service's clock.
 
     `signature` is the base64 of the 64 signature bytes, `payload` of the signed cell's BoC. `seen`
-    is what of the chain settled it.
+    is what of the chain settled it. `reissues` counts how often it was issued again; the terms and
+    the signature are those of the last time.
     """
 
     id: str
@@ -61,6 +64,7 @@ class Claim:
     payload: str | None = None
     settled_at: int | None = None
     seen: ChainView | None = None
+    reissues: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -70,6 +74,21 @@ class Claim:
     def signed(self, signature: str, payload: str) -> "Claim":
         """Return the claim with its signature."""
         return replace(self, state=ClaimState.SIGNED, signature=signature, payload=payload)
+
+    def reissued(self, seen: ChainView) -> "Claim":
+        """Return the expired claim as it is issued once more, still to be signed.
+
+        The terms before can't be paid any more: `seen` is of a block after their validity.
+        """
+        terms = replace(self.terms, valid_until_s=seen.time_s + VALIDITY_S)
+        return replace(
+            self,
+            state=ClaimState.RESERVED,
+            terms=terms,
+            signature=None,
+            payload=None,
+            reissues=self.reissues + 1,
+        )
 
     def settled(self, state: ClaimState, seen: ChainView, now: int) -> "Claim":
         """Return the claim at its end, with what of the chain ended it."""

@@ -9,7 +9,7 @@ from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.decision import Accepted, Command, Context, Refused
 from aiba_domain.economy.ledger import CHAIN, CLAIMS, Posting, player_account
 from aiba_domain.errors import InvariantViolation
-from aiba_domain.events import ClaimMoved, ClaimRefused
+from aiba_domain.events import ClaimMoved, ClaimRefused, ClaimReissued
 from aiba_domain.ids import derive_id
 from aiba_domain.instants import day_key
 from aiba_domain.money import Currency
@@ -84,9 +84,10 @@ class ReserveClaim(Command[ClaimReply]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordSignature(Command[ClaimReply]):
-    """Keep the signature of a reserved claim."""
+    """Keep the signature of a reserved claim; `issue` is its `reissues` when it was signed."""
 
     claim_id: str
+    issue: int = 0
     signature: str
     payload: str
 
@@ -235,20 +236,35 @@ def _pending(claim: Claim, seen: ChainView) -> Mapping[str, str | int]:
     }
 
 
-async def load_claim(
-    command: RecordSignature | SettleClaim, _context: Context, read: Reader
-) -> Claim | None:
+async def load_claim(command: RecordSignature, _context: Context, read: Reader) -> Claim | None:
     """Load a claim."""
     return await read.claim(command.claim_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """What a settlement loads: the claim, and whose it is."""
+
+    claim: Claim
+    player: Player | None
+
+
+async def load_account(command: SettleClaim, _context: Context, read: Reader) -> Account | None:
+    """Load a claim and its player."""
+    claim = await read.claim(command.claim_id)
+    return Account(claim=claim, player=await read.player(claim.player_id)) if claim else None
 
 
 def decide_signature(
     state: Claim | None, command: RecordSignature, _context: Context
 ) -> Accepted[ClaimReply] | Refused:
-    """Keep the signature; a claim that has one already or has ended stays as it is."""
+    """Keep the signature; a claim that has one already or has ended stays as it is.
+
+    So does one that was issued again meanwhile: what was signed for it before can't be paid.
+    """
     if state is None:
         return Refused(code="claim not found")
-    if state.state is not ClaimState.RESERVED:
+    if state.state is not ClaimState.RESERVED or state.reissues != command.issue:
         return Accepted(reply=ClaimReply(claim=state))
     claim = state.signed(command.signature, command.payload)
     event = ClaimMoved(claim_id=claim.id, state=claim.state, amount=claim.terms.amount)
@@ -256,15 +272,19 @@ def decide_signature(
 
 
 def decide_settlement(
-    state: Claim | None, command: SettleClaim, context: Context
+    state: Account | None, command: SettleClaim, context: Context
 ) -> Accepted[ClaimReply] | Refused:
-    """Confirm or refund the claim, once; the money goes to the chain or back to the player."""
+    """Confirm, refund or reissue the claim; the money goes to the chain, back, or stays aside."""
     if state is None:
         return Refused(code="claim not found")
-    end = verdict(state, command.seen)
+    end = verdict(state.claim, command.seen)
     if end is None:
-        return Accepted(reply=ClaimReply(claim=state))
-    claim = state.settled(end, command.seen, context.now)
+        return Accepted(reply=ClaimReply(claim=state.claim))
+    if end is ClaimState.REFUNDED and _may_reissue(state, context):
+        claim = state.claim.reissued(command.seen)
+        event = ClaimReissued(claim_id=claim.id, reissues=claim.reissues)
+        return Accepted(reply=ClaimReply(claim=claim), changed=(claim,), events=(event,))
+    claim = state.claim.settled(end, command.seen, context.now)
     credit, reason = (
         (CHAIN, "claim_confirmed")
         if end is ClaimState.CONFIRMED
@@ -276,6 +296,21 @@ def decide_settlement(
         changed=(claim,),
         events=(ClaimMoved(claim_id=claim.id, state=end, amount=claim.terms.amount),),
     )
+
+
+def _may_reissue(state: Account, context: Context) -> bool:
+    """Tell whether an expired claim is signed again rather than refunded.
+
+    Only what the player could reserve now is signed again: not while claims are paused, above the
+    limit of a claim, for a banned player, or to a wallet that the player has left.
+    """
+    claim, player, policy = state.claim, state.player, context.policy
+    if claim.reissues >= policy.claim_reissues or policy.claims_paused:
+        return False
+    if player is None or player.wallet != claim.terms.recipient:
+        return False
+    is_banned = player.ban is not None and player.ban.holds(context.now)
+    return not is_banned and claim.terms.amount <= policy.claim_max_aiba
 
 
 def _posting(claim: Claim, *, debit: str, credit: str, reason: str) -> Posting:
@@ -324,7 +359,7 @@ HANDLERS = (
         name="claim.settle",
         command=SettleClaim,
         reply=ClaimReply,
-        load=load_claim,
+        load=load_account,
         decide=decide_settlement,
         roles=OPERATORS,
         keyed=False,

@@ -62,6 +62,7 @@ class EconomyPolicy:
     claim_max_aiba: int = MAX_AMOUNT
     claim_player_day_max_aiba: int = MAX_AMOUNT
     claim_day_max_aiba: int = MAX_AMOUNT
+    claim_reissues: int = 0
 
     battle_max_energy: int = 100
     battle_energy_regen_seconds_per_energy: int = 60
@@ -150,6 +151,7 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "claim_max_aiba": _AMOUNT,
         "claim_player_day_max_aiba": _AMOUNT,
         "claim_day_max_aiba": _AMOUNT,
+        "claim_reissues": (0, 100),
         "battle_max_energy": (1, 1_000),
         "battle_energy_regen_seconds_per_energy": (1, 86_400),
         "battle_anomaly_score_max": (1, 1_000_000),

@@ -1,12 +1,13 @@
 """An independent model of withdrawals: what ledger, claims, signatures and chain must agree on.
 
 It shares no rule with the code it checks: it knows account names, the four states and the vault's
-`now <= validUntil` from the documentation, and looks at both sides of every claim.
+`now <= validUntil` from the documentation, and looks at both sides of every claim. A claim may be
+issued again once the vault can't pay its last issue any more.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from aiba_domain.claims.claim import Claim
@@ -36,6 +37,7 @@ class ClaimsAuditor:
     def __init__(self) -> None:
         """Start with no claim."""
         self.debited = self.confirmed = self.refunded = 0
+        self.reissued = 0
         self._entries = 0
         self._claims: dict[str, Claim] = {}
         self._moved: dict[tuple[str, str], list[str]] = defaultdict(list)
@@ -43,6 +45,8 @@ class ClaimsAuditor:
         self._signed = self._paid = 0
         self._last: dict[tuple[str, str], int] = {}
         self._paid_terms: set[ClaimTerms] = set()
+        self._reserved: set[ClaimTerms] = set()
+        self._made: set[ClaimTerms] = set()
 
     def audit(
         self,
@@ -53,7 +57,7 @@ class ClaimsAuditor:
     ) -> None:
         """Check one moment: the whole ledger, all claims, all signatures made, and the chain."""
         self._follow_money(entries)
-        self._follow_claims(claims)
+        self._follow_claims(claims, chain)
         self._follow_chain(chain)
         self._follow_signatures(signed, chain)
         self._compare_books(claims)
@@ -88,28 +92,48 @@ class ClaimsAuditor:
                 self.refunded += posting.amount
             self._moved[place].append(f"{posting.debit}>{posting.credit}:{posting.amount}")
 
-    def _follow_claims(self, claims: Sequence[Claim]) -> None:
+    def _follow_claims(self, claims: Sequence[Claim], chain: Chain) -> None:
         """Check that claims stay what they were and only go forward, each with its postings."""
         assert len(claims) >= len(self._claims), "a claim is gone"
         flying = set()
         for claim in claims:
             before = self._claims.get(claim.id)
             if claim is not before:
-                self._check_step(before, claim)
+                self._check_step(before, claim, chain)
                 self._check_postings(claim)
                 self._claims[claim.id] = claim
+                self._reserved.add(claim.terms)
             if claim.state in _OPEN:
                 target = (claim.terms.vault, claim.terms.recipient)
                 assert target not in flying, f"two claims in flight to {target}"
                 flying.add(target)
 
-    def _check_step(self, before: Claim | None, claim: Claim) -> None:
+    def _check_step(self, before: Claim | None, claim: Claim, chain: Chain) -> None:
         if before is not None:
-            assert claim.state in _NEXT[before.state], f"{claim.id} from {before} to {claim}"
-            assert (claim.terms, claim.player_id) == (before.terms, before.player_id), claim
-            assert before.signature in (None, claim.signature), claim
+            assert claim.player_id == before.player_id, claim
+            if claim.reissues == before.reissues:
+                assert claim.state in _NEXT[before.state], f"{claim.id} from {before} to {claim}"
+                assert claim.terms == before.terms, claim
+                assert before.signature in (None, claim.signature), claim
+            else:
+                self._check_reissue(before, claim, chain)
         assert claim.state != "signed" or claim.signature, claim
+        assert claim.state != "reserved" or not claim.signature, claim
         assert (claim.settled_at is None) == (claim.state in _OPEN), claim
+
+    def _check_reissue(self, before: Claim, claim: Claim, chain: Chain) -> None:
+        """Check that a claim was issued again once, for the same, after it could be paid."""
+        changed = f"{claim.id} from {before} to {claim}"
+        assert claim.reissues == before.reissues + 1, changed
+        assert before.state in _OPEN, changed
+        assert claim.state in _OPEN, changed
+        same = replace(before.terms, valid_until_s=claim.terms.valid_until_s)
+        assert claim.terms == same, changed
+        assert before.terms.valid_until_s < chain.now_s, f"issued again while payable: {changed}"
+        is_later = before.terms.valid_until_s < claim.terms.valid_until_s
+        assert is_later, f"issued again for a shorter time: {changed}"
+        assert claim.signature is None or claim.signature != before.signature, changed
+        self.reissued += 1
 
     def _check_postings(self, claim: Claim) -> None:
         """Check that a claim moved its amount once, and back or on once when it ended."""
@@ -132,14 +156,19 @@ class ClaimsAuditor:
         self._paid = len(chain.paid)
 
     def _follow_signatures(self, signed: Sequence[ClaimTerms], chain: Chain) -> None:
-        """Check that of all signatures ever made, one at the most can be paid for a seqno."""
-        reserved = {claim.terms for claim in self._claims.values()}
+        """Check that of all signatures ever made, one at the most can be paid for a seqno.
+
+        And that whoever has a signature has one that was made for these terms.
+        """
         for terms in signed[self._signed :]:
-            assert terms in reserved, f"signed before it was reserved: {terms}"
+            assert terms in self._reserved, f"signed before it was reserved: {terms}"
             others = self._alive[terms.vault, terms.recipient, terms.seqno]
             if terms not in others:
                 others.append(terms)
+            self._made.add(terms)
         self._signed = len(signed)
+        for claim in self._claims.values():
+            assert not claim.signature or claim.terms in self._made, f"signed for others: {claim}"
         for place, versions in list(self._alive.items()):
             last = self._last.get(place[:2], 0)
             alive = [terms for terms in versions if terms.valid_until_s >= chain.now_s]

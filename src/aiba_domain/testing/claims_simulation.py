@@ -9,7 +9,7 @@ lost. An independent auditor looks after every step.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from random import Random
@@ -58,6 +58,7 @@ _WALLETS: Final = tuple(f"0:{number:064x}" for number in range(1, 6))
 _FUNDS: Final = 500
 _MOST_TASKS: Final = 8
 _POINTS_OF_A_UNIT: Final = 24
+_MOST_REISSUES: Final = 2
 _LAST_LINES: Final = 30
 _REFUSALS: Final = frozenset(
     {
@@ -208,6 +209,8 @@ class _World:
             await self._quiet.execute(Principal(id=player), GetStarter())
             await self._quiet.execute(Principal(id=player), ConnectWallet(address=wallet))
             await self._fund(player, _FUNDS)
+        reissues = self._random.randint(0, _MOST_REISSUES)
+        await self._change_policy(claims_paused=False, limit=MAX_AMOUNT, claim_reissues=reissues)
         # A signer beside the service remembers; one inside a process forgets when that dies.
         self._beside = ModelSigner(self._released) if self._random.random() < 0.5 else None
         for number in range(self._random.choice((1, 2))):
@@ -222,9 +225,7 @@ class _World:
         await self._gate.rest()
         if self._faults:
             raise self._faults[0]
-        if self._gate.touched:
-            self._gate.touched = False
-            await self._audit()
+        await self._look()
 
     async def end(self) -> None:
         """Stop breaking things: everything ends, nothing is lost, and nobody is stuck."""
@@ -237,11 +238,13 @@ class _World:
             if order.claim is None and order.refusal is None:
                 await self._calm(partial(self._ask, order))
         self._chain.pending += self._cheques
-        await self._pass_time()
+        for _ in range(1 + _MOST_REISSUES):
+            await self._pass_time()
         self._claims_auditor.ended()
         for player in PLAYERS:
             await self._withdraw_once_more(player)
         self._claims_auditor.ended()
+        self.counts["claims reissued"] = self._claims_auditor.reissued
         self.trace.append(
             f"debited {self._claims_auditor.debited}, confirmed {self._claims_auditor.confirmed}"
         )
@@ -272,6 +275,7 @@ class _World:
         await self._gate.rest()
         while self._gate.waiting:
             await self._gate.open(0)
+            await self._look()
         await task
         if self._faults:
             raise self._faults[0]
@@ -420,8 +424,9 @@ class _World:
         """Claims are paused or go on, under other limits."""
         paused = self._random.random() < 0.2
         limit = self._random.choice((0, 60, 300, *[MAX_AMOUNT] * 5))
-        self._tell(f"paused {paused}, at most {limit}")
-        await self._change_policy(claims_paused=paused, limit=limit)
+        reissues = self._random.randint(0, _MOST_REISSUES)
+        self._tell(f"paused {paused}, at most {limit}, {reissues} reissues")
+        await self._change_policy(claims_paused=paused, limit=limit, claim_reissues=reissues)
 
     async def a_player_gets_funds(self) -> None:
         """A player gets AIBA to withdraw."""
@@ -481,14 +486,24 @@ class _World:
         return await process.withdrawals.claim_battle(principal, reward, order.key)
 
     def _receive(self, order: _Order, claim: Claim) -> None:
-        """Keep an answer, which is the first one again, and decide what to do with it."""
+        """Keep an answer, which is the first one again, and decide what to do with it.
+
+        A claim that expired may have been issued again: the same but for validity and signature.
+        """
         first = order.claim
         assert order.refusal is None, f"{order.refusal}, then {claim}"
-        assert first is None or first.terms == claim.terms, f"{first}, then {claim}"
-        assert first is None or first.signature in (None, claim.signature), f"{first}, then {claim}"
+        if first is not None and claim.reissues > first.reissues:
+            same = replace(first.terms, valid_until_s=claim.terms.valid_until_s)
+            assert claim.terms == same, f"{first}, then {claim}"
+            assert first.terms.valid_until_s < claim.terms.valid_until_s, f"{first}, then {claim}"
+            self.counts["answered anew"] += 1
+        elif first is not None:
+            assert first.reissues == claim.reissues, f"{first}, then {claim}"
+            assert first.terms == claim.terms, f"{first}, then {claim}"
+            assert first.signature in (None, claim.signature), f"{first}, then {claim}"
         order.claim = claim
         self.counts[f"answered {claim.state}"] += 1
-        if claim.signature is None or (first is not None and first.signature is not None):
+        if claim.signature is None or (first is not None and first.signature == claim.signature):
             return
         cheque = _cheque(claim)
         self._cheques += [cheque] * self._random.choice((0, 1, 1, 1, 2))
@@ -502,8 +517,9 @@ class _World:
         self._tell(f"{ended} ended")
         self.counts["claims settled"] += ended
 
-    async def _change_policy(self, *, claims_paused: bool, limit: int) -> None:
+    async def _change_policy(self, *, claims_paused: bool, limit: int, **others: int) -> None:
         changes = {
+            **others,
             "claims_paused": claims_paused,
             "claim_max_aiba": limit,
             "claim_player_day_max_aiba": limit,
@@ -534,6 +550,12 @@ class _World:
         self.trace.append(f"  {what}")
 
     # What must hold.
+
+    async def _look(self) -> None:
+        """Audit, if anything can have changed."""
+        if self._gate.touched:
+            self._gate.touched = False
+            await self._audit()
 
     async def _audit(self) -> None:
         """Hold ledger, claims, signatures and chain against each other."""

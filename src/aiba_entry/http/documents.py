@@ -81,12 +81,16 @@ class ClaimOut(_Out):
 
 
 class ClaimRecordOut(_Out):
-    """A claim with its state: reserved, signed, confirmed or refunded."""
+    """A claim with its state: reserved, signed, confirmed or refunded.
+
+    `reissues` counts how often it expired and was signed again; `claim` is the last issue.
+    """
 
     id: str = msgspec.field(name="_id")
     request_id: str
     source: str
     state: str
+    reissues: int
     claim: ClaimOut
     created_at: str
     settled_at: str | None

@@ -118,6 +118,7 @@ def claim_record_json(claim: Claim) -> Json:
         "requestId": claim.request_id,
         "source": claim.source_type,
         "state": claim.state,
+        "reissues": claim.reissues,
         "claim": claim_json(claim),
         "createdAt": iso(claim.created_at),
         "settledAt": date(claim.settled_at),

@@ -429,6 +429,28 @@ def test_metrics_count_a_chain_and_a_signer_that_are_down(game: Game) -> None:
 # --- the own claims ---
 
 
+def test_a_claim_that_is_issued_again_shows_it(game: Game) -> None:
+    """In the list, in the answer to its key, which brings the newest signature, and as a metric."""
+    game.set_policy(claim_reissues=1)
+    player, _ = game.holder(100)
+    first = claimed(game.withdraw(player, "k", amount=40))
+    game.ton.wait(LATE_S)
+    game.settle()
+    (record,) = game.claims(player)
+    assert (record["state"], record["reissues"]) == ("signed", 1)
+    again = claimed(game.withdraw(player, "k", amount=40))
+    assert again == record["claim"]
+    assert again["seqno"] == first["seqno"]
+    assert again["validUntil"] == first["validUntil"] + LATE_S
+    assert again["signatureBase64"] != first["signatureBase64"]
+    assert game.ton.send(first) is Exit.EXPIRED
+    assert game.ton.send(again) is Exit.PAID
+    text = game.get("/metrics").text
+    assert 'aiba_claims_moved_total{state="reissued"} 1.0' in text
+    assert withdrawals(game) == {"ok": 1}
+    game.sound()
+
+
 def test_claims_are_listed_with_their_states(game: Game) -> None:
     """Reserved, signed, confirmed and refunded claims, each with what it was asked for under."""
     player, wallet = game.holder(100)
@@ -453,10 +475,12 @@ def test_claims_are_listed_with_their_states(game: Game) -> None:
             "requestId",
             "source",
             "state",
+            "reissues",
             "claim",
             "createdAt",
             "settledAt",
         }
+    assert {each["reissues"] for each in listed} == {0}
     told = [(each["requestId"], each["state"], each["claim"]["amount"]) for each in listed]
     assert told == [
         ("reserved", "reserved", "4"),

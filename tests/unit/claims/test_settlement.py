@@ -1,14 +1,19 @@
 """The settlement: each claim ends once, by what the chain says, and holds up no other."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from aiba_domain.claims.claim import EXPIRY_MARGIN_S, ChainView, Claim, ClaimState, verdict
+from aiba_domain.claims.commands import SettleClaim
+from aiba_domain.economy.commands import ChangePolicy
 from aiba_domain.economy.ledger import Posting, emission_account, player_account
 from aiba_domain.errors import InvariantViolation
+from aiba_domain.moderation.commands import BanPlayer
 from aiba_domain.money import MAX_AMOUNT, Currency
 from aiba_domain.ports import Unavailable, UnitOfWork
 from aiba_domain.testing import strategies
@@ -236,3 +241,119 @@ def _fill(bank: Bank, player: str) -> None:
 
     bank.play.run(bank.play.store.transact(work))
     assert held(bank.play, player_account(player))[Currency.AIBA] == MAX_AMOUNT
+
+
+# --- issued again ---
+
+
+def _set(bank: Bank, **changes: object) -> None:
+    """Change the policy."""
+    bank.play.operate(ChangePolicy(changes=changes))
+
+
+def test_d12_an_expired_claim_is_issued_again_under_its_seqno(bank: Bank) -> None:
+    """Signed anew at the settlement, the same but for its validity; the key brings that; paid."""
+    _set(bank, claim_reissues=2)
+    bank.open("1", 100)
+    first = bank.claim("1", 60)
+    bank.wait(LATE_S - 1)
+    assert (bank.settle(), bank.stored(first).reissues) == (0, 0)
+    bank.wait(1)
+    assert bank.settle() == 0
+    again = bank.stored(first)
+    assert again == bank.claim("1", 60)
+    assert (again.state, again.reissues) == (ClaimState.SIGNED, 1)
+    assert again.terms == replace(first.terms, valid_until_s=bank.chain.now_s + 600)
+    assert again.signature != first.signature
+    assert (bank.aiba("1"), bank.in_flight()) == (40, 60)
+    assert bank.refusal("1", 1, "other").code == "pending_claim"
+    assert bank.send(first) is Exit.EXPIRED
+    assert bank.send(again) is Exit.PAID
+    assert bank.settle() == 1
+    assert bank.stored(first).state is ClaimState.CONFIRMED
+    assert (bank.in_flight(), bank.on_chain()) == (0, 60 - 100)
+
+
+@pytest.mark.parametrize("reissues", [0, 1, 3])
+def test_a_claim_nobody_sends_is_refunded_after_its_last_issue(bank: Bank, reissues: int) -> None:
+    """As many issues as the policy says, one after another expired; then the money is back."""
+    _set(bank, claim_reissues=reissues)
+    bank.open("1", 100)
+    claim = bank.claim("1")
+    for number in range(reissues):
+        bank.wait(LATE_S)
+        assert bank.settle() == 0
+        assert bank.stored(claim).reissues == number + 1
+        assert bank.settle() == 0
+    bank.wait(LATE_S)
+    assert bank.settle() == 1
+    assert bank.stored(claim).state is ClaimState.REFUNDED
+    assert (bank.aiba("1"), bank.in_flight()) == (100, 0)
+    validities = [terms.valid_until_s for terms in bank.signer.released]
+    assert validities == sorted(set(validities))
+    assert len(validities) == reissues + 1
+
+
+@pytest.mark.parametrize(
+    "closed",
+    [
+        lambda bank: _set(bank, claims_paused=True),
+        lambda bank: _set(bank, claim_max_aiba=99),
+        lambda bank: _set(bank, claim_reissues=0),
+        lambda bank: bank.open("1", wallet=f"0:{'ab' * 32}"),
+        lambda bank: bank.play.operate(BanPlayer(player_id="1", minutes=60, reason="cheat")),
+    ],
+    ids=["paused", "limit", "policy", "wallet left", "banned"],
+)
+def test_what_could_not_be_reserved_now_is_not_issued_again(
+    bank: Bank, closed: Callable[[Bank], object]
+) -> None:
+    """Claims paused, a limit below, a wallet left, a ban: the money comes back at once."""
+    _set(bank, claim_reissues=5)
+    bank.open("1", 100)
+    claim = bank.claim("1")
+    closed(bank)
+    bank.wait(LATE_S)
+    assert bank.settle() == 1
+    assert bank.stored(claim).state is ClaimState.REFUNDED
+    assert (bank.aiba("1"), len(bank.signer.released)) == (100, 1)
+
+
+def test_a_signer_that_is_down_holds_up_no_settlement(bank: Bank) -> None:
+    """What is issued again waits for its signature; what was paid is confirmed; later all is."""
+    _set(bank, claim_reissues=1)
+    for player in "123456789":
+        bank.open(player, 10)
+        bank.claim(player)
+        bank.play.clock.advance(1)
+    bank.send(bank.claims("9")[0])
+    bank.wait(LATE_S)
+    bank.signer.is_down = True
+    with pytest.raises(Unavailable):
+        bank.settle()
+    assert bank.claims("9")[0].state is ClaimState.CONFIRMED
+    waiting = [bank.claims(player)[0] for player in "12345678"]
+    assert {(one.state, one.reissues, one.signature) for one in waiting} == {
+        (ClaimState.RESERVED, 1, None)
+    }
+    bank.signer.is_down = False
+    assert bank.settle() == 0
+    assert {bank.claims(player)[0].state for player in "12345678"} == {ClaimState.SIGNED}
+
+
+def test_a_signature_of_an_expired_issue_is_not_kept(bank: Bank) -> None:
+    """Signed slowly, while the claim expired and was issued again: the caller shall come again."""
+    _set(bank, claim_reissues=1)
+    bank.open("1", 100)
+    bank.signer.is_down = True
+    with pytest.raises(Unavailable):
+        bank.claim("1", 40)
+    bank.signer.is_down = False
+    (first,) = bank.claims("1")
+    bank.wait(LATE_S)
+    seen = ChainView(seqno=0, time_s=bank.chain.now_s)
+    bank.play.operate(SettleClaim(claim_id=first.id, seen=seen))
+    with pytest.raises(Unavailable, match="issued again"):
+        bank.play.run(bank.withdrawals._signed(first))
+    assert bank.stored(first).signature is None
+    assert bank.send(bank.claim("1", 40)) is Exit.PAID

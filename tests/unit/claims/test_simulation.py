@@ -1,5 +1,6 @@
 """Withdrawals under everything that goes wrong, and proof that faults in them would be seen."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,13 +12,16 @@ import pytest
 from aiba_adapters.memory import MemoryStore
 from aiba_adapters.memory.store import _MemoryUnitOfWork
 from aiba_domain.application.pipeline import Answer
+from aiba_domain.application.upkeep import SERVICE
 from aiba_domain.application.withdrawals import Withdrawals
 from aiba_domain.claims import claim as claim_rules
 from aiba_domain.claims import commands
 from aiba_domain.claims.claim import VALIDITY_S, ChainView, Claim, ClaimState
-from aiba_domain.claims.commands import BY_REQUEST, ClaimReply
+from aiba_domain.claims.commands import BY_REQUEST, ClaimReply, RecordSignature
 from aiba_domain.claims.model import ClaimTerms
+from aiba_domain.claims.ports import SignerUnavailable
 from aiba_domain.decision import Principal
+from aiba_domain.ports import Unavailable
 from aiba_domain.testing.chain import JETTON_MASTER, VAULT, ModelReader
 from aiba_domain.testing.claims_simulation import SERVERS, SimulationFailed, simulate
 
@@ -38,9 +42,11 @@ def test_withdrawals_hold_whatever_goes_wrong() -> None:
     """Over 100 seeds nothing is lost, paid twice, refunded wrongly or stuck."""
     counts = live(range(100))
     for happened in (
+        "answered anew",
         "answered signed",
         "answered confirmed",
         "answered refunded",
+        "claims reissued",
         "claims settled",
         "refused: claim limit",
         "refused: claims paused",
@@ -113,9 +119,10 @@ def found(
 def test_a_margin_on_the_wrong_side_of_the_validity_is_found(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A refund while the vault would still pay is seen."""
+    """A refund, or another issue, while the vault would still pay is seen."""
     monkeypatch.setattr(claim_rules, "EXPIRY_MARGIN_S", -300)
-    assert "refunded and paid" in found() or "two signatures can be paid" in found()
+    seen_as = ("refunded and paid", "two signatures can be paid", "issued again while payable")
+    assert any(words in found() for words in seen_as)
 
 
 def test_d17_asking_the_clock_before_the_chain_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +167,8 @@ def test_d79_a_signature_before_the_reservation_is_found() -> None:
                 seqno=seen.seqno + 1,
                 valid_until_s=seen.time_s + VALIDITY_S,
             )
-            await self._signer.sign(terms)
+            with contextlib.suppress(SignerUnavailable):
+                await self._signer.sign(terms)
             return await super().claim(principal, amount, key, by=by)
 
     assert "signed before it was reserved" in found(Hasty)
@@ -176,3 +184,41 @@ def test_d10_a_seqno_that_lags_behind_what_was_confirmed_is_found(
 
     monkeypatch.setattr(_MemoryUnitOfWork, "confirmed_seqno", nothing)
     assert "a second claim under seqno" in found()
+
+
+def test_a_claim_issued_again_before_it_expired_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another validity for a seqno by a view from before the first one's end is seen."""
+
+    def early(claim: Claim, seen: ChainView) -> ClaimState | None:
+        if claim.is_open and seen.seqno < claim.terms.seqno and claim.reissues == 0:
+            return ClaimState.REFUNDED
+        return commands_verdict(claim, seen)
+
+    commands_verdict = claim_rules.verdict
+    monkeypatch.setattr(commands, "verdict", early)
+    monkeypatch.setattr(commands, "_may_reissue", lambda state, _: state.claim.reissues == 0)
+    assert "issued again " in found()
+
+
+def test_a_late_signature_kept_for_a_later_issue_is_found() -> None:
+    """The signature of an issue that has expired, kept beside the terms of the next, is seen."""
+
+    class Careless(Withdrawals):
+        async def _signed(self, claim: Claim) -> Claim:
+            if claim.state is not ClaimState.RESERVED:
+                return claim
+            try:
+                signed = await self._signer.sign(claim.terms)
+            except SignerUnavailable as error:
+                raise Unavailable from error
+            for issue in range(3):
+                command = RecordSignature(
+                    claim_id=claim.id,
+                    issue=issue,
+                    signature=signed.signature,
+                    payload=signed.payload,
+                )
+                claim = (await self._pipeline.execute(SERVICE, command)).reply().claim
+            return claim
+
+    assert "signed for others" in found(Careless)
