@@ -365,7 +365,7 @@ function emission(value, path) {
 function exactText(value, path) {
   text(value, path);
   if (!/^[0-9]+(?:\.[0-9]+|\/0*[1-9][0-9]*)?$/.test(value)) refuse(path, "not an exact number");
-  if (decimalText(fraction(value)) !== value) refuse(path, "not in its shortest form");
+  if (fraction(value).shortest !== value) refuse(path, "not in its shortest form");
 }
 
 function exact(value, path) {
@@ -524,12 +524,20 @@ function ratio(n, d) {
   return a > 1n ? { n: n / a, d: d / a } : { n, d };
 }
 
-/** Read a text such as "1.25" or "25/24". */
-export function fraction(written) {
+const factors = new Map(); // the receipts of one policy all state the same factors
+
+/** Read a text such as "1.25" or "25/24"; `shortest` is how it is best written. */
+function fraction(written) {
+  const known = factors.get(written);
+  if (known) return known;
   const [top, bottom] = written.split("/");
-  if (bottom !== undefined) return ratio(BigInt(top), BigInt(bottom));
-  const [digits, decimals = ""] = written.split(".");
-  return ratio(BigInt(digits + decimals), 10n ** BigInt(decimals.length));
+  const [digits, decimals = ""] = top.split(".");
+  const divisor = bottom === undefined ? 10n ** BigInt(decimals.length) : BigInt(bottom);
+  const found = ratio(BigInt(digits + decimals), divisor);
+  found.shortest = decimalText(found);
+  if (factors.size >= 4096) factors.clear();
+  factors.set(written, found);
+  return found;
 }
 
 function plus(a, b) {

@@ -30,7 +30,11 @@ def install() -> str:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     for arguments in (["update"], ["install", "-y", "--no-install-recommends", *wanted]):
         done = subprocess.run(  # noqa: S603 - the packages named above
-            [apt, "-qq", "-o", "Acquire::http::Timeout=30", *arguments], env=environment, capture_output=True, text=True, check=False
+            [apt, "-qq", "-o", "Acquire::http::Timeout=30", *arguments],
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             return f"apt-get {arguments[0]} failed: {done.stderr.strip()[-300:]}"

