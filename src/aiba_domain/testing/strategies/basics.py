@@ -1,6 +1,7 @@
 """The small change of the strategies: amounts, ids, texts, instants."""
 
 from fractions import Fraction
+from functools import cache
 from hashlib import sha256
 from typing import Any, Final
 
@@ -15,6 +16,7 @@ COMMON_TIME_S: Final = 1_767_225_600
 COMMON_DAYS: Final = ("2026-01-01", "2026-01-02")
 
 
+@cache
 def amounts(smallest: int = 0) -> st.SearchStrategy[int]:
     """Amounts: mostly small, some at and near the largest, which integers are drawn at by nature.
 
@@ -23,31 +25,37 @@ def amounts(smallest: int = 0) -> st.SearchStrategy[int]:
     return st.integers(smallest, SMALL) | st.integers(smallest, MAX_AMOUNT)
 
 
+@cache
 def currencies() -> st.SearchStrategy[Currency]:
     """The four currencies."""
     return st.sampled_from(Currency)
 
 
+@cache
 def ids() -> st.SearchStrategy[str]:
     """Ids of 24 hex digits."""
     return st.integers(0, 2**96 - 1).map(lambda number: f"{number:024x}")
 
 
+@cache
 def player_ids() -> st.SearchStrategy[str]:
     """Telegram ids as text."""
     return st.integers(1, 2**52).map(str)
 
 
+@cache
 def texts(longest: int = 20) -> st.SearchStrategy[str]:
     """Texts of any characters, NUL and the astral planes included; only surrogates are left out."""
     return st.text(st.characters(exclude_categories=["Cs"]), max_size=longest)
 
 
+@cache
 def names() -> st.SearchStrategy[str]:
     """Keys of modes and arenas: the characters that are allowed in them."""
     return st.text("abcXYZ019._-", min_size=1, max_size=12)
 
 
+@cache
 def instants() -> st.SearchStrategy[int]:
     """Instants in ms, UTC: around midnight, in this century, or anywhere on the calendar."""
     midnight = 1_767_225_600_000
@@ -58,14 +66,19 @@ def instants() -> st.SearchStrategy[int]:
     )
 
 
+@cache
 def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     """A value or None."""
     return st.none() | strategy
 
 
+@cache
 def fractions(highest: int = 10) -> st.SearchStrategy[Fraction]:
     """Exact multipliers from 0, endless decimals among them."""
-    return st.fractions(0, highest, max_denominator=1_000)
+    parts, whole = st.integers(1, 1_000), st.integers(0, highest * 1_000)
+    return st.builds(
+        lambda below, above: min(Fraction(above, below), Fraction(highest)), parts, whole
+    )
 
 
 def wallet_of(player_id: str) -> str:
@@ -73,6 +86,7 @@ def wallet_of(player_id: str) -> str:
     return f"0:{sha256(player_id.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
+@cache
 def tx_hashes() -> st.SearchStrategy[str]:
     """Hashes of transactions, as 64 hex digits."""
     return st.integers(0, 2**256 - 1).map(lambda number: f"{number:064x}")

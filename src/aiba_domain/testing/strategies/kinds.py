@@ -95,11 +95,6 @@ def _mode_terms() -> st.SearchStrategy[ModeTerms]:
     return records.modes().map(GameMode.terms)
 
 
-def _fighters() -> st.SearchStrategy[Fighter]:
-    stats = st.integers(0, 100)
-    return st.builds(Fighter, intelligence=stats, speed=stats, risk=stats, level=st.integers(1, 30))
-
-
 SHAPED: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     **records.RECORDS,
     BattleInputs: records.battles().map(lambda battle: battle.receipt.inputs),
@@ -114,7 +109,7 @@ SHAPED: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         value=st.integers(0, SMALL),
         updated_at=st.integers(-LAST_INSTANT, LAST_INSTANT),
     ),
-    Fighter: _fighters(),
+    Fighter: records.fighters(),
     GuildMatch: records.matches(),
     Handler: st.sampled_from(tuple(HANDLERS.values())),
     IncomingPayment: records.incoming_payments(),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any, Final
 
 from hypothesis import strategies as st
@@ -51,11 +52,13 @@ from aiba_domain.testing.strategies.basics import (
 )
 
 
+@cache
 def bans() -> st.SearchStrategy[Ban]:
     """Bans, with and without an end."""
     return st.builds(Ban, reason=texts(), by=texts(), since=instants(), until=maybe(instants()))
 
 
+@cache
 def profiles() -> st.SearchStrategy[Profile]:
     """What Telegram may say of a player."""
     parts = {part.name: texts() for part in fields(Profile)}
@@ -119,6 +122,7 @@ def claims(draw: st.DrawFn) -> Claim:
     )
 
 
+@cache
 def chain_views() -> st.SearchStrategy[ChainView]:
     """What may be seen of a recipient: few payments, around the common days or long after."""
     times = st.integers(COMMON_TIME_S, COMMON_TIME_S + 2 * VALIDITY_S)
@@ -200,6 +204,7 @@ def guilds() -> st.SearchStrategy[Guild]:
     )
 
 
+@cache
 def rules() -> st.SearchStrategy[ModeRules]:
     """Rules that a mode may be saved with: whole and broken factors."""
     factor = maybe(st.integers(0, 5) | st.floats(0, 5, width=16))
@@ -216,30 +221,39 @@ def rules() -> st.SearchStrategy[ModeRules]:
     )
 
 
-@st.composite
-def modes(draw: st.DrawFn, *, key: st.SearchStrategy[str] | None = None) -> GameMode:
+@cache
+def modes(*, key: st.SearchStrategy[str] | None = None) -> st.SearchStrategy[GameMode]:
     """Game modes as operators may save them."""
-    chosen = draw(names() if key is None else key)
-    return GameMode(
-        id=mode_id(chosen),
-        key=chosen,
-        name=draw(st.text("abc \U0001f600\x00", min_size=1, max_size=10)),
-        description=draw(texts()),
-        arena=draw(st.sampled_from(ARENAS)),
-        league=draw(st.sampled_from(tuple(LEAGUE_LEVELS))),
-        enabled=draw(st.booleans()),
-        energy_cost=draw(st.integers(0, 20)),
-        cooldown_seconds=draw(st.integers(0, 60)),
-        entry_neur=draw(st.integers(0, 60)),
-        entry_aiba=draw(st.integers(0, 60)),
-        reward_multiplier_aiba=draw(fractions(3)),
-        reward_multiplier_neur=draw(fractions(3)),
-        rules=draw(rules()),
-        created_at=draw(instants()),
-        updated_at=draw(instants()),
-    )
+    fee = st.integers(0, 60)
+    return st.builds(
+        GameMode,
+        id=st.just(""),
+        key=names() if key is None else key,
+        name=st.text("abc \U0001f600\x00", min_size=1, max_size=10),
+        description=texts(),
+        arena=st.sampled_from(ARENAS),
+        league=st.sampled_from(tuple(LEAGUE_LEVELS)),
+        enabled=st.booleans(),
+        energy_cost=st.integers(0, 20),
+        cooldown_seconds=st.integers(0, 60),
+        entry_neur=fee,
+        entry_aiba=fee,
+        reward_multiplier_aiba=fractions(3),
+        reward_multiplier_neur=fractions(3),
+        rules=rules(),
+        created_at=instants(),
+        updated_at=instants(),
+    ).map(lambda mode: replace(mode, id=mode_id(mode.key)))
 
 
+@cache
+def fighters() -> st.SearchStrategy[Fighter]:
+    """Brokers as a battle sees them."""
+    stats = st.integers(0, 100)
+    return st.builds(Fighter, intelligence=stats, speed=stats, risk=stats, level=st.integers(1, 30))
+
+
+@cache
 def rates() -> st.SearchStrategy[RewardRates]:
     """Reward rates, every knob at 0 or above."""
     knobs: dict[str, st.SearchStrategy[Any]] = {}
@@ -253,6 +267,7 @@ def rates() -> st.SearchStrategy[RewardRates]:
     return st.builds(RewardRates, **knobs)
 
 
+@cache
 def windows() -> st.SearchStrategy[EmissionWindows]:
     """Emission windows: open, closed, over midnight, with overrides."""
     hours = st.integers(0, 24)
@@ -314,12 +329,16 @@ SECRET: Final = "5ec4e7" * 8
 """The secret of the battles that strategies make."""
 
 
+_FEW: Final = st.integers(1, 9)
+_LIMITS: Final = st.integers(1, SMALL)
+_GRANTS: Final = st.sampled_from((Emission.GRANTED, Emission.CAP_EXCEEDED, Emission.OUTSIDE_WINDOW))
+
+
 @st.composite
 def battles(draw: st.DrawFn) -> Battle:
     """Battles with a genuine receipt under `SECRET`, whatever emission said."""
-    epoch = draw(st.integers(1, 9))
+    epoch = draw(_FEW)
     mode = draw(modes())
-    stats = st.integers(0, 100)
     player_id, broker_id, request_id = draw(player_ids()), draw(ids()), draw(names())
     at = draw(instants())
     inputs = BattleInputs(
@@ -330,21 +349,16 @@ def battles(draw: st.DrawFn) -> Battle:
         at=at,
         epoch=epoch,
         commitment=commitment(epoch, SECRET),
-        fighter=draw(
-            st.builds(
-                Fighter, intelligence=stats, speed=stats, risk=stats, level=st.integers(1, 30)
-            )
-        ),
+        fighter=draw(fighters()),
         mode=mode.terms(),
         guild=draw(maybe(matches())) if mode.needs_guild else None,
-        policy_version=draw(st.integers(1, 9)),
+        policy_version=draw(_FEW),
         rates=draw(rates()),
         bonuses=draw(maybe(bonuses())),
-        anomaly_limit=draw(st.integers(1, SMALL)),
+        anomaly_limit=draw(_LIMITS),
     )
     outcome = resolve(inputs, SECRET)
-    verdicts = st.sampled_from((Emission.GRANTED, Emission.CAP_EXCEEDED, Emission.OUTSIDE_WINDOW))
-    grant = settle(inputs, outcome, aiba=draw(verdicts), neur=draw(verdicts))
+    grant = settle(inputs, outcome, aiba=draw(_GRANTS), neur=draw(_GRANTS))
     return Battle(
         id=inputs.battle_id,
         player_id=player_id,
@@ -356,6 +370,7 @@ def battles(draw: st.DrawFn) -> Battle:
     )
 
 
+@cache
 def matches() -> st.SearchStrategy[GuildMatch]:
     """Meetings of two guilds, or of one and nobody."""
     pooled = st.integers(0, 20)
@@ -369,6 +384,7 @@ def matches() -> st.SearchStrategy[GuildMatch]:
     )
 
 
+@cache
 def bonuses() -> st.SearchStrategy[Bonuses]:
     """What a reward is multiplied by."""
     counts = st.integers(0, 40)
