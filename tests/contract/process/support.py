@@ -53,14 +53,16 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
     } | more
 
 
-def aiba(environ: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+def aiba(
+    environ: Mapping[str, str], *arguments: str, patience_s: int = PATIENCE_S
+) -> subprocess.CompletedProcess[str]:
     """Run `aiba` to its end, as an operator does; it never prints a secret it was given."""
     run = subprocess.run(  # noqa: S603 - this project's own command
         [*AIBA, *arguments],
         env=dict(environ),
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=patience_s,
         check=False,
     )
     for name in ("TELEGRAM_BOT_TOKEN", "SESSION_SECRET", "BATTLE_SEED_SECRET"):

@@ -38,7 +38,8 @@ def _environ(tmp_path: Path) -> dict[str, str]:
 
 def test_the_demo_plays_and_verifies_everything(environ: dict[str, str], tmp_path: Path) -> None:
     """Battles of two players, verified; withdrawals, paid or refunded; nothing is left over."""
-    run = aiba(environ, "demo", "--json", "--players", "2")
+    # The server settles claims every 10 s, and the demo waits for it twice.
+    run = aiba(environ, "demo", "--json", "--players", "2", patience_s=3 * PATIENCE_S)
     report = answer_of(run)
     assert run.stderr == ""
     assert report["ok"] is True
