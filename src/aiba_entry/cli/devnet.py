@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, cast
 
 import click
 import uvloop
-from litestar.types import ASGIApp
 from nacl.signing import SigningKey
 
 from aiba_adapters.signing.local import KEY_VARIABLE, OracleKeyUnusable, oracle_key
 from aiba_entry.http.server import listen, serve
 
 if TYPE_CHECKING:
+    from litestar.types import ASGIApp
+
     from aiba_adapters.devnet.arena import Arena
 
 _NETWORKS = {"testnet": -3, "mainnet": -239}

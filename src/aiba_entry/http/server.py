@@ -11,12 +11,14 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
 import uvicorn
-from litestar.types import ASGIApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+if TYPE_CHECKING:  # the local chain is served too, and starts sooner without the framework
+    from litestar.types import ASGIApp
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """The longest request line with headers."""
@@ -163,7 +165,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 async def serve(
-    app: ASGIApp, *, listener: socket.socket, started: Callable[[str, int], None]
+    app: "ASGIApp", *, listener: socket.socket, started: Callable[[str, int], None]
 ) -> None:
     """Serve until a signal, then drain; `started` is told the address once requests are taken."""
     config = uvicorn.Config(
