@@ -91,7 +91,7 @@ def test_an_automatic_claim_that_nobody_sends_comes_back(world: World) -> None:
 # --- brokers for TON ---
 
 
-@pytest.mark.parametrize(("form", "version"), zip(FORMS, [*WalletVersion] * 2, strict=True))
+@pytest.mark.parametrize(("form", "version"), [*zip(FORMS, [*WalletVersion] * 2, strict=True)])
 def test_d15_d19_a_payment_buys_one_broker(
     make_world: MakeWorld, form: str, version: WalletVersion
 ) -> None:
