@@ -68,7 +68,8 @@ def init(path: Path, log: Path, *, network: Network, new_key: bool) -> StoreStat
                 unit.unlock(quarantined_until_s=0, new_key=True)
             else:
                 unit.lock(Lock.NEW)
-            unit.note(Kind.CREATED, 0, {"network": network.value, "new_key": new_key})
+            facts = {"network": network.value, "new_key": new_key, "store": unit.state().store}
+            unit.note(Kind.CREATED, 0, facts)
             unit.finish()
             connection.execute("COMMIT")
             with opened.held() as tail:
