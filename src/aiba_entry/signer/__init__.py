@@ -1,0 +1,1 @@
+"""The isolated signer as a program: its files, its policy and its keys."""
