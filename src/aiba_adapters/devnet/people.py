@@ -62,16 +62,17 @@ class People:
         """Let the wallet send a claim to the vault; it gets TON for the fees where it has none.
 
         `given` is the claim as the service answers it, or the answer that has it. `exitCode` is how
-        the vault's code ended, 0 if it paid, None while blocks are late.
+        the vault's code ended, 0 if it paid, None where it didn't run: while blocks are late, say.
         """
         claim = _claim_from(_inside(_inside(given, "data"), "claim"))
         wallet = self._wallet(name)
         if self._arena.chain.account(wallet.address).balance < _POOR:
             self._arena.chain.fund(wallet.address, TON)
         trace = self._arena.claim(wallet, claim)
+        at_vault = trace.of(self._arena.vault)
         return {
             "address": wallet.address.raw,
-            "exitCode": trace.exit_code(self._arena.vault) if trace.transactions else None,
+            "exitCode": at_vault[0].exit_code if at_vault else None,
             "jettons": str(self._arena.jettons(wallet.address)),
             "transactions": [b64(one.hash) for one in trace.transactions],
         }

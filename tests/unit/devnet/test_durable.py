@@ -1,11 +1,13 @@
 """A chain that is written down: reopened at any point it is the one that never stopped."""
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from aiba_adapters.devnet.chain import GENESIS_S, MAINNET, TESTNET, LocalChain, 
 from aiba_adapters.devnet.changes import Change
 from aiba_adapters.devnet.durable import JOURNAL, DurableArena, Terms, open_arena
 from aiba_adapters.devnet.journal import Journal, JournalDamaged, JournalUnusable
+from aiba_adapters.devnet.server import Devnet
 from aiba_adapters.devnet.wallets import Wallet
 from aiba_adapters.ton.addresses import Address
 
@@ -331,3 +334,30 @@ def test_what_is_no_chain_is_refused(tmp_path: Path) -> None:
         open_arena(tmp_path, TERMS, clock=Clock())
     with pytest.raises(JournalUnusable, match="can't be used: File exists"):
         open_arena(tmp_path / JOURNAL, TERMS, clock=Clock())
+
+
+def test_a_server_that_cannot_write_answers_nothing_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its chain is ahead of the journal, so not even what it knows may be heard."""
+    opened = open_arena(tmp_path, TERMS, clock=Clock())
+    stopped: list[bool] = []
+    devnet = Devnet(opened.arena, deployed=opened.deployed, failed=lambda: stopped.append(True))
+
+    async def play() -> list[int]:
+        transport = httpx.ASGITransport(app=devnet.app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://devnet") as client:
+            answers = [await client.get("/control/state")]
+            with monkeypatch.context() as patched:
+                patched.setattr("aiba_adapters.devnet.journal.os.fdatasync", _no_disk)
+                answers.append(await client.post("/control/faucet", json={"address": NOBODY.raw}))
+            answers.append(await client.get("/control/state"))
+            return [one.status_code for one in answers]
+
+    assert asyncio.run(play()) == [200, 503, 503]
+    assert stopped == [True]
+    assert "can't be written: Input/output error" in str(devnet.failure)
+
+
+def _no_disk(*_: object) -> None:
+    raise OSError(5, "Input/output error")
