@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Coroutine
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -262,7 +262,7 @@ def _run(prepared: Path, folder: Path, *, examples: int, steps: int) -> None:
         deadline=None,
         suppress_health_check=[*HealthCheck],
     )
-    run_state_machine_as_test(make, settings=terms)  # type: ignore[no-untyped-call]
+    run_state_machine_as_test(cast("Any", make), settings=terms)
 
 
 def test_any_sequence_of_events(prepared: Path, tmp_path: Path) -> None:
