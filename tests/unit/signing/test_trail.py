@@ -94,8 +94,8 @@ def test_a_rewritten_log_is_found_by_its_checkpoints() -> None:
     other = SigningKey(bytes([10]) * 32)
     forged = [*chain(Kind.CREATED, Kind.REFUSED)]
     head = read_line(forged[-1][:-1])[1]
-    for by, key in ((other, bytes(other.verify_key)), (other, PUBLIC)):
-        entry = checkpoint(3, head, 3, lambda message, by=by: by.sign(message).signature, key)
+    for key in (bytes(other.verify_key), PUBLIC):
+        entry = checkpoint(3, head, 3, lambda message: other.sign(message).signature, key)
         with pytest.raises(TrailBroken, match="line 3"):
             check([*forged, entry.line()[0] + b"\n"])
     old = read_line(LOG[2][:-1])[0].facts
