@@ -30,7 +30,7 @@ class LocalSigner:
     """Signs the claims of one vault and one jetton master with a key it never shows.
 
     Holds the ready key, since making it from its seed costs as much as a signature. It remembers
-    the last terms of each recipient and signs no others for their seqno before those have expired;
+    the last terms of each seqno of a recipient and signs no others before those have expired;
     across a restart that is the store's promise, which has one claim in flight to a recipient.
     """
 
@@ -41,21 +41,22 @@ class LocalSigner:
         self._key = key
         self._vault = parse_canonical(vault, field="vault").raw
         self._jetton_master = parse_canonical(jetton_master, field="jetton_master").raw
-        self._last: dict[str, ClaimTerms] = {}
+        self._last: dict[tuple[str, int], ClaimTerms] = {}
 
     async def sign(self, terms: ClaimTerms) -> SignedClaim:
         """Return the terms with their signature, or raise SignerRefused."""
         if (terms.vault, terms.jetton_master) != (self._vault, self._jetton_master):
             raise SignerRefused("contract_not_allowed")
-        last = self._last.get(terms.recipient)
+        place = (terms.recipient, terms.seqno)
+        last = self._last.get(place)
         if last is not None and _may_both_be_paid(last, terms):
             raise SignerRefused("seqno_already_signed")
         try:
             signed = sign_terms(terms, self._key)
         except AddressRefused:
             raise SignerRefused("recipient_not_canonical") from None
-        self._last.pop(terms.recipient, None)
-        self._last[terms.recipient] = terms
+        self._last.pop(place, None)
+        self._last[place] = terms
         if len(self._last) > _REMEMBERED:
             del self._last[next(iter(self._last))]
         return signed
@@ -85,11 +86,11 @@ def sign_cell(cell: PayloadCell, key: SigningKey) -> bytes:
 
 
 def _may_both_be_paid(first: ClaimTerms, other: ClaimTerms) -> bool:
-    """Tell whether other terms for a seqno were made while the first could still be paid.
+    """Tell whether a seqno's other terms were made while the first could still be paid.
 
     Terms are made `VALIDITY_S` before they expire, by chain time, so no clock is asked.
     """
-    if other == first or other.seqno != first.seqno:
+    if other == first:
         return False
     return other.valid_until_s - VALIDITY_S <= first.valid_until_s
 

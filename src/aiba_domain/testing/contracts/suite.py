@@ -166,6 +166,9 @@ class PortContract(ABC):
         )
         raise NotImplementedError(msg)
 
+    async def release(self, adapter: Any) -> None:  # noqa: ANN401, B027 - for some ports only
+        """Let go of what an adapter holds open; nothing, for adapters that hold nothing."""
+
     def note_broken(self, name: str) -> None:
         """Remember that a base property failed."""
         if name not in self._broken:
