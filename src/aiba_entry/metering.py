@@ -24,7 +24,7 @@ from aiba_entry.series import OTHER
 SYSTEM_ARENAS = ("training", "repairs", "upgrades", "combine", DAILY_ARENA, COMBO_ARENA)
 SINK_REASONS = ("train", "repair", "upgrade", "combine", "entry")
 _BATTLE = "battle.run"
-_CLAIMS = ("claim.reserve", "claim.sign")
+_CLAIMS = ("claim.reserve", "claim.reserve_battle", "claim.sign")
 
 
 def make_metrics(mode_keys: tuple[str, ...]) -> Metrics:

@@ -1,5 +1,6 @@
 """The schema: brought up to date step by step, and guarding what must never change."""
 
+import asyncio
 import shutil
 import sqlite3
 import sys
@@ -14,6 +15,7 @@ import pytest
 from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.sqlite.schema import STEPS, SchemaTooNew, migrate
 from aiba_adapters.sqlite.store import connect
+from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from aiba_domain.payments.model import Purpose, UsedPayment
 from aiba_domain.testing.contracts.store import movement, player, refusal
 from tests.support.stores import sqlite_desk
@@ -63,6 +65,48 @@ def test_migrating_again_changes_nothing(raw: sqlite3.Connection) -> None:
     assert migrate(raw) == len(STEPS)
     assert not raw.in_transaction
     assert list(raw.iterdump()) == before
+
+
+def test_the_sums_of_claims_are_made_for_a_database_that_has_none(tmp_path: Path) -> None:
+    """Claims of the version before count as they did, by player and in all, and go on counting."""
+    raw = connect(tmp_path / "arena.db")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(STEPS_NAME, STEPS[:3])
+        assert migrate(raw) == 3
+    big = 2**63 - 1
+    rows = [("a", "1", big, 1), ("b", "1", big, 1), ("c", "2", 7, 1), ("d", "2", 9, 0)]
+
+    def insert(claim_id: str, player_id: str, amount: int, counts: int) -> None:
+        raw.execute(
+            "INSERT INTO claims VALUES (?, ?, 'v', ?, '1', ?, 0, '2026-01-01', 0, ?, '')",
+            (claim_id, player_id, claim_id, amount, counts),
+        )
+
+    for row in rows:
+        insert(*row)
+    assert migrate(raw) == len(STEPS)
+    unit = SqliteUnitOfWork(raw)
+
+    def claimed() -> list[int]:
+        days = [(day, who) for day in ("2026-01-01", "2026-01-02") for who in (None, "1", "2")]
+        return [asyncio.run(unit.claimed(day, who)) for day, who in days]
+
+    assert claimed() == [2 * big + 7, 2 * big, 7, 0, 0, 0]
+    raw.execute("UPDATE claims SET counts = 0 WHERE id IN ('a', 'c')")
+    insert("e", "2", 1, 1)
+    assert claimed() == [big + 1, big, 1, 0, 0, 0]
+    raw.close()
+
+
+def test_a_reservation_reads_a_day_s_sum_in_one_step(raw: sqlite3.Connection) -> None:
+    """However many claims a day has: one row is sought by its key."""
+    plan = raw.execute(
+        "EXPLAIN QUERY PLAN SELECT high, low FROM claim_days WHERE day = ? AND player_id = ?",
+        ("2026-01-01", ""),
+    ).fetchall()
+    assert [row[3] for row in plan] == [
+        "SEARCH claim_days USING PRIMARY KEY (day=? AND player_id=?)"
+    ]
 
 
 def test_a_newer_file_is_refused_untouched(path: Path, raw: sqlite3.Connection) -> None:

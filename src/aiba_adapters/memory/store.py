@@ -52,8 +52,9 @@ class _State:
     """All that the store holds: records by type and key, and who is found by what.
 
     `wallets` maps addresses to players, `flights` vault and recipient to the claim in flight,
-    `seqnos` vault, recipient and seqno to the one claim under it that isn't refunded, `offers`
-    brokers to their active listing; `sources` are the accounts that money came from, ever.
+    `seqnos` vault, recipient and seqno to the one claim under it that isn't refunded, `claimed` a
+    day and a player, None for all, to what their claims come to, `offers` brokers to their active
+    listing; `sources` are the accounts that money came from, ever.
     """
 
     records: dict[type, dict[object, Record]] = field(
@@ -66,6 +67,7 @@ class _State:
     wallets: dict[str, str] = field(default_factory=dict)
     flights: dict[tuple[str, str], str] = field(default_factory=dict)
     seqnos: dict[tuple[str, str, int], str] = field(default_factory=dict)
+    claimed: dict[tuple[str, str | None], int] = field(default_factory=dict)
     offers: dict[str, str] = field(default_factory=dict)
 
 
@@ -217,13 +219,7 @@ class _MemoryUnitOfWork:
         return mine[:limit]
 
     async def claimed(self, day: str, player_id: str | None) -> int:
-        return sum(
-            claim.terms.amount
-            for claim in self._all(Claim)
-            if claim.state is not ClaimState.REFUNDED
-            and day_key(claim.created_at) == day
-            and player_id in (None, claim.player_id)
-        )
+        return self._state.claimed.get((day, player_id), 0)
 
     async def payment_use(self, tx_hash: str) -> UsedPayment | None:
         return self._get(UsedPayment, tx_hash)
@@ -333,6 +329,7 @@ class _MemoryUnitOfWork:
         elif isinstance(record, Claim):
             self._track_flight(record)
             self._track_seqno(record)
+            self._track_day(record)
         elif isinstance(record, Listing):
             self._track_offer(record)
         self._put(records, key, record)
@@ -373,6 +370,15 @@ class _MemoryUnitOfWork:
             self._put(seqnos, place, claim.id)
         elif taken == claim.id:
             self._drop(seqnos, place)
+
+    def _track_day(self, claim: Claim) -> None:
+        """Keep what a day's claims come to; a refunded one no more."""
+        claimed = self._state.claimed
+        for each, sign in ((self._get(Claim, claim.id), -1), (claim, 1)):
+            if each is not None and each.state is not ClaimState.REFUNDED:
+                day = day_key(each.created_at)
+                for place in ((day, None), (day, each.player_id)):
+                    self._put(claimed, place, claimed.get(place, 0) + sign * each.terms.amount)
 
     def _track_offer(self, listing: Listing) -> None:
         """Keep which listing of a broker is active; there is one at a time."""

@@ -156,16 +156,9 @@ class SqliteUnitOfWork:
         )
 
     async def claimed(self, day: str, player_id: str | None) -> int:
-        # In halves: a sum of amounts may leave the 64 bits of SQLite's integers.
-        query = (
-            "SELECT COALESCE(SUM(amount >> 32), 0), COALESCE(SUM(amount & 0xffffffff), 0)"
-            " FROM claims WHERE counts AND day = ?"
-        )
-        values: tuple[str, ...] = (day,)
-        if player_id is not None:
-            query += " AND player_id = ?"
-            values = (day, player_id)
-        high, low = self._execute(query, values).fetchone()
+        # The database keeps these sums itself; the day's own has no player.
+        query = "SELECT high, low FROM claim_days WHERE day = ? AND player_id = ?"
+        high, low = self._execute(query, (day, player_id or "")).fetchone() or (0, 0)
         return (int(high) << 32) + int(low)
 
     async def payment_use(self, tx_hash: str) -> UsedPayment | None:

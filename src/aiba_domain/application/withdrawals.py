@@ -16,6 +16,7 @@ from aiba_domain.claims.commands import (
     BY_REQUEST,
     ClaimReply,
     RecordSignature,
+    ReserveBattleClaim,
     ReserveClaim,
     SettleClaim,
     claim_id,
@@ -26,6 +27,10 @@ from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.idempotency import parse_key
 from aiba_domain.ports import Reader, Store, Unavailable
 
+_RESERVATIONS: Mapping[str, type[ReserveClaim]] = {
+    BY_REQUEST: ReserveClaim,
+    BY_BATTLE: ReserveBattleClaim,
+}
 _UNSEEN = ChainView(seqno=0, time_s=0)
 _PAGE = 100
 _MOST_OUTAGES = 5
@@ -75,7 +80,8 @@ class Withdrawals:
         was lost half-way, and while the chain is down. Raises DomainError as the pipeline does and
         `claim not signed` with the signer's reason, and Unavailable while chain or signer can't
         answer. A claim that was reserved and isn't signed is taken up by the next request, or
-        refunded once it has expired.
+        refunded once it has expired: then there is nothing to send, and the key answers `claim
+        refunded`.
         """
         valid_key = parse_key(key)
         known = claim_id(principal.id, by, valid_key or "")
@@ -85,9 +91,8 @@ class Withdrawals:
         # What is known is answered from memory, whatever the chain does; so is a bad key refused.
         is_asked = valid_key is not None and not is_known
         seen = await self._view(recipient) if is_asked else _UNSEEN
-        command = ReserveClaim(
+        command = _RESERVATIONS[by](
             amount=amount,
-            source_type=by,
             vault=self._contracts.vault,
             jetton_master=self._contracts.jetton_master,
             recipient=recipient,
@@ -95,6 +100,8 @@ class Withdrawals:
         )
         answer = await self._pipeline.execute(principal, command, key)
         claim = await self._signed(answer.reply().claim)
+        if claim.state is ClaimState.REFUNDED and claim.signature is None:
+            raise DomainError("claim refunded", claimId=claim.id)
         return Answer(
             outcome=Accepted(reply=ClaimReply(claim=claim)),
             key=answer.key,

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import ClassVar
 
 from aiba_domain.application.handler import OBSERVED, OPERATORS, Handler
 from aiba_domain.claims.claim import VALIDITY_S, ChainView, Claim, ClaimState, verdict
@@ -23,6 +24,7 @@ INSUFFICIENT = "insufficient AIBA"
 
 _REASON = "withdraw_to_chain"
 _ARENA, _LEAGUE = "vault", "global"
+_LATEST = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,12 +76,23 @@ class ReserveClaim(Command[ClaimReply]):
     bound wallet `recipient`. They are no part of what the player asked for.
     """
 
+    source_type: ClassVar[str] = BY_REQUEST
+
     amount: int | None = None
-    source_type: str = BY_REQUEST
     vault: str = field(metadata=OBSERVED)
     jetton_master: str = field(metadata=OBSERVED)
     recipient: str = field(metadata=OBSERVED)
     seen: ChainView = field(metadata=OBSERVED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReserveBattleClaim(ReserveClaim):
+    """Take a battle's reward for a withdrawal, under the battle's own key.
+
+    A command of its own, so that a client may use one key for a battle and for a claim.
+    """
+
+    source_type: ClassVar[str] = BY_BATTLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +115,14 @@ class SettleClaim(Command[ClaimReply]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Till:
-    """What a reservation loads: the balances, the wallet's claims, and the day's use."""
+    """What a reservation loads: the balances, the wallet's claims, and the day's use.
 
+    `known` is the claim that the key stands for already, None for none. `chain_time_s` is the
+    latest chain time that any of the player's last claims ended at, 0 without one.
+    """
+
+    known: Claim | None
+    chain_time_s: int
     balances: Mapping[Currency, int]
     open_claim: Claim | None
     confirmed_seqno: int
@@ -138,7 +157,10 @@ async def load_till(command: ReserveClaim, context: Context, read: Reader) -> Ti
     """Load what a reservation needs."""
     day = day_key(context.now)
     player_id = context.principal.id
+    latest = await read.claims_of(player_id, before=None, limit=_LATEST)
     return Till(
+        known=await read.claim(claim_id(player_id, command.source_type, context.key)),
+        chain_time_s=max((one.seen.time_s for one in latest if one.seen), default=0),
         balances=await read.balances(player_account(player_id)),
         open_claim=await read.open_claim(command.vault, command.recipient),
         confirmed_seqno=await read.confirmed_seqno(command.vault, command.recipient),
@@ -152,8 +174,11 @@ def decide_reserve(
 ) -> Accepted[ClaimReply] | Refused:
     """Reserve a claim with the next seqno: before anything is signed, the money is set aside.
 
-    A view of the chain that is behind what was confirmed before doesn't bring a seqno back.
+    A view of the chain that is behind what was confirmed before doesn't bring a seqno back, and one
+    from before the player's last claims ended makes no validity that the signer knows as taken.
     """
+    if state.known is not None:
+        return Accepted(reply=ClaimReply(claim=state.known))
     player = context.acting_player()
     have = state.balances.get(Currency.AIBA, 0)
     amount = have if command.amount is None else command.amount
@@ -176,7 +201,7 @@ def decide_reserve(
             recipient=command.recipient,
             amount=amount,
             seqno=max(command.seen.seqno, state.confirmed_seqno) + 1,
-            valid_until_s=command.seen.time_s + VALIDITY_S,
+            valid_until_s=max(command.seen.time_s, state.chain_time_s) + VALIDITY_S,
         ),
         created_at=context.now,
     )
@@ -339,6 +364,16 @@ HANDLERS = (
     Handler(
         name="claim.reserve",
         command=ReserveClaim,
+        reply=ClaimReply,
+        load=load_till,
+        decide=decide_reserve,
+        kept=ClaimKept,
+        keep=keep_claim,
+        recall=recall_claim,
+    ),
+    Handler(
+        name="claim.reserve_battle",
+        command=ReserveBattleClaim,
         reply=ClaimReply,
         load=load_till,
         decide=decide_reserve,

@@ -65,6 +65,7 @@ _REFUSALS: Final = frozenset(
         "amount must be > 0",
         "claim limit",
         "claim not signed",
+        "claim refunded",
         "claims paused",
         "insufficient AIBA",
         "pending_claim",
@@ -472,7 +473,12 @@ class _World:
             self._receive(order, claim)
 
     def _refuse(self, order: _Order, code: str) -> None:
-        """Keep a refusal, which is the first one again; a signer's is none of the service."""
+        """Keep a refusal, which is the first one again; a signer's is none of the service.
+
+        A claim may be refunded whose last issue was never signed, though one before was.
+        """
+        if code == "claim refunded" and order.claim is not None:
+            return
         if code != "claim not signed":
             assert order.claim is None, f"{order.claim}, then {code}"
             assert order.refusal in (None, code), f"{order.refusal}, then {code}"

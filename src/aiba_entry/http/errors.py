@@ -78,6 +78,7 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "secret is not the committed one",
         "wallet already connected",
         "pending_claim",
+        "claim refunded",
     ),
     413: ("payload too large",),
     429: ("rate_limited", "cooldown"),

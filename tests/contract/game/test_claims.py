@@ -326,10 +326,26 @@ def test_the_signer_refuses(game: Game) -> None:
     game.ton.wait(LATE_S)
     assert game.settle() == 1
     assert aiba(game, player) == 100
-    assert game.claims(player)[0]["state"] == "refunded"
+    (record,) = game.claims(player)
+    assert record["state"] == "refunded"
     game.ton.oracle.fault = None
+    told = error_of(game.withdraw(player, "k"), 409, "claim refunded")
+    assert told == {"claimId": record["_id"]}
     assert claimed(game.withdraw(player, "again"))["seqno"] == 1
     game.sound()
+
+
+def test_a_battle_and_a_claim_may_have_one_request_id(game: Game) -> None:
+    """A client that counts its requests gets the battle's claim and then the claim it asks for."""
+    player, broker = game.fighter(AIBA=100)
+    game.bind(player)
+    fought = data_of(game.fight(player, broker, "k", autoClaim=True))
+    if fought["claim"]["amount"]:
+        game.ton.send(fought["claim"])
+        game.settle()
+    claim = claimed(game.withdraw(player, "k", amount=7))
+    assert claim["amount"] == "7"
+    assert data_of(game.fight(player, broker, "k", autoClaim=True))["claim"] == fought["claim"]
 
 
 def test_d80_a_claim_survives_a_crash_at_any_point(make_game: MakeGame) -> None:

@@ -10,7 +10,7 @@ from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upg
 from aiba_domain.brokers.model import Stat
 from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.claim import ChainView
-from aiba_domain.claims.commands import ConnectWallet, ReserveClaim
+from aiba_domain.claims.commands import ConnectWallet, ReserveBattleClaim, ReserveClaim
 from aiba_domain.decision import Accepted, Command, Refused, Role
 from aiba_domain.economy.commands import ClaimDaily, ClaimDailyCombo
 from aiba_domain.ids import derive_id
@@ -41,6 +41,13 @@ EXAMPLES: dict[type[Command[Any]], Command[Any]] = {
         ClaimDailyCombo(),
         ConnectWallet(address=WALLET),
         ReserveClaim(
+            amount=10,
+            vault=wallet_of("vault"),
+            jetton_master=wallet_of("master"),
+            recipient=WALLET,
+            seen=ChainView(seqno=4, time_s=1_700_000_000),
+        ),
+        ReserveBattleClaim(
             amount=10,
             vault=wallet_of("vault"),
             jetton_master=wallet_of("master"),

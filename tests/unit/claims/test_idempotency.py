@@ -9,16 +9,17 @@ from hypothesis import strategies as st
 
 from aiba_adapters.memory import MemoryStore
 from aiba_domain.claims.claim import Claim, ClaimState
-from aiba_domain.claims.commands import RecordSignature
-from aiba_domain.decision import Principal
+from aiba_domain.claims.commands import BY_BATTLE, RecordSignature, decide_reserve, load_till
+from aiba_domain.decision import Accepted, Context, Principal
 from aiba_domain.economy.commands import ChangePolicy
 from aiba_domain.errors import DomainError
 from aiba_domain.instants import DAY
-from aiba_domain.ports import Store, Unavailable
+from aiba_domain.ports import Reader, Store, Unavailable
+from aiba_domain.testing.chain import Exit
 from aiba_domain.testing.playground import OPERATOR, Playground
 from aiba_domain.testing.strategies import wallet_of
-from tests.support.arena import code, entries
-from tests.unit.claims.support import LATE_S, Bank
+from tests.support.arena import code, entries, player_of
+from tests.unit.claims.support import LATE_S, Bank, reserve
 
 
 def test_the_same_key_gives_the_same_claim_with_its_signature(bank: Bank) -> None:
@@ -112,20 +113,6 @@ def test_a_refunded_claim_is_never_signed_again(bank: Bank) -> None:
     assert (again.state, again.signature) == (ClaimState.REFUNDED, first.signature)
     assert bank.signer.released == [first.terms]
     assert (bank.aiba("1"), bank.in_flight()) == (100, 0)
-
-
-def test_a_claim_refunded_before_it_was_signed_stays_unsigned(bank: Bank) -> None:
-    """The key of a claim that expired without a signature gives none, though the signer is back."""
-    bank.open("1", 100)
-    bank.signer.is_down = True
-    with pytest.raises(Unavailable):
-        bank.claim("1", 40)
-    bank.wait(LATE_S)
-    bank.settle()
-    bank.signer.is_down = False
-    again = bank.claim("1", 40)
-    assert (again.state, again.signature, again.payload) == (ClaimState.REFUNDED, None, None)
-    assert bank.signer.released == []
 
 
 def test_a_signature_that_comes_after_the_end_changes_nothing(bank: Bank) -> None:
@@ -252,3 +239,95 @@ def test_a_key_never_stands_for_two_claims(steps: list[tuple[str, int, int | Non
     reserved = [claim.terms for claim in bank.claims("1")]
     assert all(terms in reserved for terms in bank.signer.released)
     play.close()
+
+
+def test_a_battle_and_a_claim_may_share_a_key(bank: Bank) -> None:
+    """Whichever comes first, each has its own claim, for ever, and no other's."""
+    bank.open("1", 100)
+    fought = bank.claim("1", 10, "k", BY_BATTLE)
+    bank.send(fought)
+    bank.settle()
+    asked = bank.claim("1", 20, "k")
+    bank.send(asked)
+    bank.settle()
+    assert (fought.terms.amount, asked.terms.amount) == (10, 20)
+    assert [bank.claim("1", 10, "k", BY_BATTLE).id, bank.claim("1", 20, "k").id] == [
+        fought.id,
+        asked.id,
+    ]
+    assert bank.refusal("1", 10, "k").code == "requestId already used"
+    assert (bank.aiba("1"), len(bank.claims("1"))) == (70, 2)
+
+
+def test_a_claim_that_is_there_is_never_reserved_anew(bank: Bank) -> None:
+    """Though its answer was remembered under a name that is looked for no more."""
+    bank.open("1", 100)
+    first = bank.claim("1", 10)
+    unremembered = reserve(first.terms.recipient, 10)
+    player = player_of(bank.play, "1")
+
+    async def decide(read: Reader) -> Claim:
+        policy = await read.policy()
+        context = Context(principal=Principal(id="1"), player=player, policy=policy, now=5, key="k")
+        till = await load_till(unremembered, context, read)
+        outcome = decide_reserve(till, unremembered, context)
+        assert isinstance(outcome, Accepted)
+        assert (outcome.postings, outcome.changed, outcome.events) == ((), (), ())
+        return outcome.reply.claim
+
+    assert bank.play.read(decide) == bank.stored(first)
+
+
+def test_a_claim_that_was_refunded_unsigned_says_so(bank: Bank) -> None:
+    """There never was a signature to send: the key tells that, and another key works."""
+    bank.open("1", 100)
+    bank.signer.is_down = True
+    with pytest.raises(Unavailable):
+        bank.claim("1", 40, "k")
+    bank.signer.is_down = False
+    bank.wait(LATE_S)
+    assert bank.settle() == 1
+    for _ in range(2):
+        refused = bank.refusal("1", 40, "k")
+        assert (refused.code, refused.details) == (
+            "claim refunded",
+            {"claimId": bank.claims("1")[0].id},
+        )
+    assert bank.signer.released == []
+    assert bank.send(bank.claim("1", 40, "other")) is Exit.PAID
+
+
+def test_a_claim_that_was_signed_and_refunded_is_shown_as_it_is(bank: Bank) -> None:
+    """The key brings it again, with its signature and its state, and nothing new is signed."""
+    bank.open("1", 100)
+    first = bank.claim("1", 40)
+    bank.wait(LATE_S)
+    bank.settle()
+    again = bank.claim("1", 40)
+    assert (again.state, again.signature) == (ClaimState.REFUNDED, first.signature)
+    assert bank.signer.released == [first.terms]
+
+
+def test_a_refusal_stays_though_its_reason_passes(bank: Bank) -> None:
+    """Paused, then not: the key keeps its first answer, a new key gets a claim."""
+    bank.open("1", 100)
+    bank.play.operate(ChangePolicy(changes={"claims_paused": True}))
+    assert bank.refusal("1", 10, "k").code == "claims paused"
+    bank.play.operate(ChangePolicy(changes={"claims_paused": False}))
+    assert bank.refusal("1", 10, "k").code == "claims paused"
+    assert bank.claim("1", 10, "new").terms.amount == 10
+
+
+def test_a_server_that_lags_after_a_refund_makes_no_claim_that_can_t_be_signed(bank: Bank) -> None:
+    """The validity counts from the chain time the refund was seen at, not from an older view."""
+    bank.open("1", 100)
+    lost = bank.claim("1", 40, "lost")
+    bank.chain.sync(1)
+    bank.chain.block(LATE_S)
+    bank.chain.sync(0)
+    bank.settle()
+    bank.server = 1
+    again = bank.claim("1", 40, "again")
+    assert again.terms.seqno == lost.terms.seqno
+    assert again.terms.valid_until_s == bank.chain.now_s + 600
+    assert bank.send(again) is Exit.PAID

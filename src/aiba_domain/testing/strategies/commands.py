@@ -15,6 +15,7 @@ from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.commands import (
     ConnectWallet,
     RecordSignature,
+    ReserveBattleClaim,
     ReserveClaim,
     SettleClaim,
 )
@@ -69,14 +70,8 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
         ClaimDaily: st.just(ClaimDaily()),
         ClaimDailyCombo: st.just(ClaimDailyCombo()),
         ConnectWallet: st.builds(ConnectWallet, address=player.map(wallet_of)),
-        ReserveClaim: st.builds(
-            ReserveClaim,
-            amount=maybe(st.integers(-1, 200)),
-            vault=st.just(wallet_of("vault")),
-            jetton_master=st.just(wallet_of("jetton master")),
-            recipient=player.map(wallet_of),
-            seen=chain_views(),
-        ),
+        ReserveClaim: _reservations(ReserveClaim, player),
+        ReserveBattleClaim: _reservations(ReserveBattleClaim, player),
         RecordSignature: st.builds(
             RecordSignature,
             claim_id=st.sampled_from(cast.claim_ids),
@@ -108,6 +103,20 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
             RotateSeed, closes=st.just(-1), commitment=st.just(""), secret=st.none()
         ),
     }
+
+
+def _reservations(
+    kind: type[ReserveClaim], player: st.SearchStrategy[str]
+) -> st.SearchStrategy[ReserveClaim]:
+    """Withdrawals of some AIBA, or all, to somebody's wallet."""
+    return st.builds(
+        kind,
+        amount=maybe(st.integers(-1, 200)),
+        vault=st.just(wallet_of("vault")),
+        jetton_master=st.just(wallet_of("jetton master")),
+        recipient=player.map(wallet_of),
+        seen=chain_views(),
+    )
 
 
 def battle_commands(cast: Cast) -> st.SearchStrategy[RunBattle]:

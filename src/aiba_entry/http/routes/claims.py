@@ -47,7 +47,8 @@ class Claims(Controller):
     ) -> Reply:
         """Withdraw AIBA as a claim that the vault pays to the bound wallet.
 
-        The same key brings the same claim again, signature included.
+        The same key brings the same claim again, signature included; how it stands by now is in
+        the list of claims.
         """
         key = key_of(request, data.request_id)
         answer = await vaults.withdrawals().claim(acting(request), data.amount, key)
