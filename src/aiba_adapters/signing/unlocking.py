@@ -6,7 +6,7 @@ merged in meanwhile) the store stays in quarantine until everything that may hav
 expired by chain time.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -76,10 +76,23 @@ def _learn(log: list[bytes], export: Protection | None, unit: ProtectionUnit) ->
     unit.learned(is_complete=is_complete, quarantined_until_s=max(quarantines, default=0))
     is_complete = is_complete and state.locked in _SEES_ALL
     if export is not None:
-        unit.restore(merge(unit.dump(), export))
-        facts = {"store": export.store, "sequence": export.sequence, "claims": len(export.claims)}
-        unit.note(Kind.IMPORTED, 0, facts)
+        importing(export)(unit)
     return _Learned(replayed=len(entries or ()), is_complete=is_complete)
+
+
+def importing(document: Protection) -> Callable[[ProtectionUnit], None]:
+    """Return what merges a protection into a store, to the stricter of both; MergeRefused."""
+
+    def work(unit: ProtectionUnit) -> None:
+        unit.restore(merge(unit.dump(), document))
+        facts = {
+            "store": document.store,
+            "sequence": document.sequence,
+            "claims": len(document.claims),
+        }
+        unit.note(Kind.IMPORTED, 0, facts)
+
+    return work
 
 
 def _missed(log: list[bytes], state: StoreState) -> list[Entry] | None:

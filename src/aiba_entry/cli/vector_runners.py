@@ -267,6 +267,13 @@ def claims(given: Given) -> dict[str, object]:
     }
 
 
+def signer_interchange(given: Given) -> dict[str, object]:
+    """Let a signer's memory take the steps of a case; needs what claims need."""
+    from aiba_entry.signer.vectors import run_signer  # noqa: PLC0415 - see `claims`
+
+    return run_signer(given)
+
+
 RUNNERS: Final[Mapping[str, Runner]] = MappingProxyType(
     {
         "battle_score": battle_score,
@@ -278,6 +285,7 @@ RUNNERS: Final[Mapping[str, Runner]] = MappingProxyType(
         "init_data": init_data,
         "prng": prng,
         "reward": reward,
+        "signer_interchange": signer_interchange,
         "token_splits": token_splits,
     }
 )
