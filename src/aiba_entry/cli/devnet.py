@@ -8,7 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import NamedTuple
 
 import click
 import uvloop
@@ -16,11 +16,6 @@ from nacl.signing import SigningKey
 
 from aiba_adapters.signing.local import KEY_VARIABLE, OracleKeyUnusable, oracle_key
 from aiba_entry.http.server import listen, serve
-
-if TYPE_CHECKING:
-    from litestar.types import ASGIApp
-
-    from aiba_adapters.devnet.arena import Arena
 
 _NETWORKS = {"testnet": -3, "mainnet": -239}
 _PATIENCE_SECONDS = 20.0
@@ -134,31 +129,42 @@ async def _run(
     if until_stdin_ends:
         asyncio.get_running_loop().add_reader(sys.stdin.fileno(), _look_at_stdin)
 
+    arena = devnet.arena
+    where = _Where(arena.vault.raw, arena.jetton_master.raw, arena.owner.address.raw)
+
     def announce(bound: str, port: int) -> None:
         base = f"http://[{bound}]:{port}" if ":" in bound else f"http://{bound}:{port}"
-        _announce(base, devnet.arena, network, shown_key=key if oracle is None else None)
+        _announce(base, where, network, shown_key=key if oracle is None else None)
 
-    await serve(cast("ASGIApp", devnet.app), listener=listener, started=announce)
+    await serve(devnet.app, listener=listener, started=announce)
     if opened is not None:
         opened.close()
     if devnet.failure is not None:
         raise click.ClickException(str(devnet.failure))
 
 
-def _announce(base: str, arena: "Arena", network: str, *, shown_key: SigningKey | None) -> None:
+class _Where(NamedTuple):
+    """The raw addresses of what is deployed."""
+
+    vault: str
+    jetton: str
+    owner: str
+
+
+def _announce(base: str, where: _Where, network: str, *, shown_key: SigningKey | None) -> None:
     """Print where everything is; other programs read these lines."""
     click.echo(f"Local chain  {base}   (state, controls: /control/...)")
     click.echo(f"toncenter    {base}/api/v2   {base}/api/v3")
-    click.echo(f"Vault        {arena.vault.raw}")
-    click.echo(f"Jetton       {arena.jetton_master.raw}")
-    click.echo(f"Owner        {arena.owner.address.raw}")
+    click.echo(f"Vault        {where.vault}")
+    click.echo(f"Jetton       {where.jetton}")
+    click.echo(f"Owner        {where.owner}")
     click.echo("\nFor the API:")
     click.echo(f"  export TON_NETWORK={network}")
     click.echo(f"  export TON_PROVIDER_URL={base}/api/v2/jsonRPC")
     click.echo("  export TON_REQUESTS_PER_SECOND=1000")
-    click.echo(f"  export ARENA_VAULT_ADDRESS={arena.vault.raw}")
-    click.echo(f"  export AIBA_JETTON_MASTER={arena.jetton_master.raw}")
-    click.echo(f"  export CREATED_BROKERS_WALLET={arena.owner.address.raw}")
+    click.echo(f"  export ARENA_VAULT_ADDRESS={where.vault}")
+    click.echo(f"  export AIBA_JETTON_MASTER={where.jetton}")
+    click.echo(f"  export CREATED_BROKERS_WALLET={where.owner}")
     click.echo("  export TON_PROOF_DOMAINS=localhost")
     click.echo("  export AIBA_DEV_CHAIN_TIME=1")
     if shown_key is not None:

@@ -9,16 +9,16 @@ import contextlib
 import gc
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final, cast
 from uuid import uuid4
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-if TYPE_CHECKING:  # the local chain is served too, and starts sooner without the framework
-    from litestar.types import ASGIApp
+App = Callable[[Any, Any, Any], Awaitable[None]]
+"""An ASGI application, of this framework or of none."""
 
 MAX_HEAD_BYTES: Final = 32 * 1024
 """The longest request line with headers."""
@@ -164,9 +164,7 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
-async def serve(
-    app: "ASGIApp", *, listener: socket.socket, started: Callable[[str, int], None]
-) -> None:
+async def serve(app: App, *, listener: socket.socket, started: Callable[[str, int], None]) -> None:
     """Serve until a signal, then drain; `started` is told the address once requests are taken."""
     config = uvicorn.Config(
         cast("Any", app),
