@@ -13,6 +13,8 @@ from typing import Final
 import uvloop
 
 from bench import replay
+from bench.claims import measure_claims
+from bench.devnet import measure_chain
 from bench.pipelines import measure_pipelines
 from bench.report import Figure, Machine, Report
 from bench.serving import measure_growth, measure_serving
@@ -33,11 +35,22 @@ class Size:
     many: int
     battles: int
     replays: int = 20_000
+    claims: int = 4_000
+    chain_claims: int = 400
     players: int = 256
 
 
 FULL: Final = Size(rounds=7, loads=21, seconds=1, few=10_000, many=1_000_000, battles=4_000)
-QUICK: Final = Size(rounds=3, loads=7, seconds=0.5, few=10_000, many=100_000, battles=1_500)
+QUICK: Final = Size(
+    rounds=3,
+    loads=7,
+    seconds=0.5,
+    few=10_000,
+    many=100_000,
+    battles=1_500,
+    claims=2_000,
+    chain_claims=100,
+)
 _REPLAYS: Final = {
     "replay, one at a time": ("receipts replayed one at a time, one core", 250_000),
     "replay, batch": ("receipts replayed in a batch, one core", 800_000),
@@ -49,6 +62,9 @@ async def measure(size: Size, folder: Path) -> list[Figure]:
     return [
         *measure_startup(folder / "startup", rounds=size.rounds),
         *measure_replay(size),
+        # In a thread, as they run coroutines of their own.
+        *await asyncio.to_thread(measure_claims, size.claims, size.rounds),
+        *measure_chain(size.chain_claims, size.rounds),
         *await measure_pipelines(
             folder, rounds=size.rounds, battles=size.battles, players=size.players
         ),

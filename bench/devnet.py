@@ -80,7 +80,7 @@ def _read(arena: Arena, player: Wallet, times: int) -> float:
     return time.perf_counter() - started
 
 
-def figures(claims: int = 400, rounds: int = 5) -> list[Figure]:
+def measure_chain(claims: int = 400, rounds: int = 5) -> list[Figure]:
     """Return what was measured, with targets, for the report."""
     return [
         Figure(

@@ -10,7 +10,16 @@ from bench.load import percentile
 from bench.report import Figure, Machine, Report
 
 TINY = program.Size(
-    rounds=1, loads=1, seconds=0.05, few=20, many=60, battles=40, replays=40, players=8
+    rounds=1,
+    loads=1,
+    seconds=0.05,
+    few=20,
+    many=60,
+    battles=40,
+    replays=40,
+    players=8,
+    claims=200,
+    chain_claims=20,
 )
 
 
@@ -29,6 +38,9 @@ def test_every_part_of_the_benchmark_runs(
         "import aiba_domain",
         "aiba serve to its first 200 of /health",
         "receipts replayed one at a time, one core",
+        "claims signed (hash and sign) : bare PyNaCl signing",
+        "claims signed (hash, sign, BoC, base64) : bare PyNaCl signing",
+        "local chain: transactions of these claims",
         "pipeline on the memory store",
         "pipeline on the SQLite store",
         "battle/run : no-op",

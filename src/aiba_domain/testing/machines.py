@@ -21,7 +21,13 @@ from aiba_domain.battle.receipt import verify
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.model import STARTER_ENERGY, Broker
 from aiba_domain.claims.claim import ClaimState
-from aiba_domain.claims.commands import BY_REQUEST, ClaimReply, ReserveClaim, SettleClaim
+from aiba_domain.claims.commands import (
+    BY_BATTLE,
+    BY_REQUEST,
+    ClaimReply,
+    ReserveClaim,
+    SettleClaim,
+)
 from aiba_domain.decision import Accepted, Command, Principal, Refused, Role
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
 from aiba_domain.economy.policy import EconomyPolicy
@@ -59,7 +65,10 @@ _OWN: Final = {
 } | {PLAYERS[2]: (derive_id("starter", PLAYERS[2]),)}
 """The brokers of each player, once there is a starter."""
 _CLAIMS: Final = tuple(
-    derive_id("claim", player, BY_REQUEST, key) for player in PLAYERS for key in KEYS
+    derive_id("claim", player, by, key)
+    for player in PLAYERS
+    for by in (BY_REQUEST, BY_BATTLE)
+    for key in KEYS
 )
 """The claims that players may have."""
 
