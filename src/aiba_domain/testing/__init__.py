@@ -1,4 +1,62 @@
 """The harness for whoever writes an adapter: strategies, contracts, an auditor and state machines.
 
-Needs the extra `testing` (hypothesis and pytest). Nothing here knows an adapter.
+Needs the extra `testing` (hypothesis and pytest). Nothing here knows an adapter. The names below
+are loaded when they are first asked for: the suites of `contracts`, `check` and what it returns.
 """
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from aiba_domain.testing.checking import check
+    from aiba_domain.testing.contracts import (
+        Capability,
+        ChainReaderContract,
+        ClockContract,
+        IdentityContract,
+        ObserverContract,
+        OutboxContract,
+        PaymentReaderContract,
+        RateLimiterContract,
+        SeedSecretsContract,
+        SessionsContract,
+        SignerContract,
+        StoreContract,
+    )
+    from aiba_domain.testing.report import Outcome, Report, Result
+
+_HOMES: Final = {
+    "check": "checking",
+    "Outcome": "report",
+    "Report": "report",
+    "Result": "report",
+}
+
+__all__ = [
+    "Capability",
+    "ChainReaderContract",
+    "ClockContract",
+    "IdentityContract",
+    "ObserverContract",
+    "OutboxContract",
+    "Outcome",
+    "PaymentReaderContract",
+    "RateLimiterContract",
+    "Report",
+    "Result",
+    "SeedSecretsContract",
+    "SessionsContract",
+    "SignerContract",
+    "StoreContract",
+    "check",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name the first time it is asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = import_module(f"{__name__}.{_HOMES.get(name, 'contracts')}")
+    found: object = getattr(home, name)
+    globals()[name] = found
+    return found

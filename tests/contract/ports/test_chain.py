@@ -55,13 +55,11 @@ class ModelStage:
         """Return what the vault holds."""
         return self.chain.vault.jettons
 
-    @contextlib.contextmanager
-    def late(self) -> Iterator[None]:
-        """Keep the server where it is."""
-        self._is_late = True
-        yield
-        self._is_late = False
-        self.chain.sync()
+    async def hold(self, *, on: bool) -> None:
+        """Keep the server where it is, or tell it all."""
+        self._is_late = on
+        if not on:
+            self.chain.sync()
 
     def _block(self, later_s: int) -> None:
         self.chain.block(later_s)

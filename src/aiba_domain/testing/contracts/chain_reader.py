@@ -5,9 +5,9 @@ than the seqno it names; and it names no payment that was not made.
 """
 
 import asyncio
+import contextlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -75,8 +75,11 @@ class ChainStage(Protocol):
         """Return what the vault holds."""
         ...
 
-    def late(self) -> AbstractContextManager[None]:
-        """Keep the news of the chain from what the reader asks; for `late-blocks`."""
+    async def hold(self, *, on: bool) -> None:
+        """Keep the chain's news from what the reader asks from now on, or no longer.
+
+        Asked for with the capability `late-blocks` only.
+        """
         ...
 
 
@@ -118,7 +121,7 @@ class Watch:
 class ChainReaderContract(PortContract):
     """Subclass and say how to open a stage: a chain that can be moved, and the reader of it.
 
-    `late-blocks`: the stage's `late` keeps news back. `faults`: `outage(stage)` lets everything
+    `late-blocks`: the stage's `hold` keeps news back. `faults`: `outage(stage)` lets everything
     that the reader asks fail while it is entered.
     """
 
@@ -186,14 +189,13 @@ class ChainReaderContract(PortContract):
     def test_late_news_are_no_news(self, watch: Watch) -> None:
         """While news are late an old answer is old in its time too, or there is none."""
         one = watch.stage.recipients[0]
-        with watch.stage.late():
-            watch.pay(one)
-            for _ in range(3):
-                watch.wait(60)
-                try:
-                    watch.view(one)
-                except Unavailable:
-                    continue
+        watch.runner.run(watch.stage.hold(on=True))
+        watch.pay(one)
+        for _ in range(3):
+            watch.wait(60)
+            with contextlib.suppress(Unavailable):
+                watch.view(one)
+        watch.runner.run(watch.stage.hold(on=False))
         watch.wait(60)
         same(watch.view(one).seqno, 1, "the seqno once the news are there")
 

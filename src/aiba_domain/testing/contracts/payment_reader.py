@@ -51,8 +51,8 @@ class PaymentStage(Protocol):
         """
         ...
 
-    async def outgoing(self) -> str:
-        """Return the hash of a transaction of the shop's that no other account caused."""
+    async def outgoing(self) -> tuple[str, str]:
+        """Return an account and the hash of a transaction of it that no other account caused."""
         ...
 
 
@@ -131,7 +131,9 @@ class PaymentReaderContract(PortContract):
 
     def test_what_nobody_sent_is_no_payment(self, till: Counter) -> None:
         """A transaction that no other account's message caused."""
-        same(till.look(till.runner.run(till.stage.outgoing())), None)
+        account, tx_hash = till.runner.run(till.stage.outgoing())
+        reader = till.stage.reader
+        same(till.runner.run(reader.payment(tx_hash, to=account, since_s=0)), None)
 
     @needs(Capability.FAULTS)
     def test_an_outage_is_unavailable_never_nothing(self, till: Counter) -> None:

@@ -18,7 +18,7 @@ from aiba_domain.ports import Store
 from aiba_domain.testing.contracts.desk import increment, patiently
 from aiba_domain.testing.contracts.samples import AT, movement, player, refusal
 
-_PATIENCE_S: Final = 60.0
+_PATIENCE_S: Final = 180.0
 INCREMENTS: Final = 40
 """How many times the task `increments` adds one."""
 
@@ -62,7 +62,7 @@ class Worker:
 def started(suite: Any, folder: Path, task: str) -> Iterator[Worker]:  # noqa: ANN401 - any suite
     """Start a process that opens the suite's adapter on `folder` and does a task of `TASKS`.
 
-    It ends with the block, or after a minute in which nothing was read from it.
+    It ends with the block, or after three minutes at the latest.
     """
     opener = getattr(type(suite), "opener", None) or type(suite)
     module, file, name = _place(opener)

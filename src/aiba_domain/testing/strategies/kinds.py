@@ -33,6 +33,8 @@ from aiba_domain.events import Event
 from aiba_domain.money import BPS
 from aiba_domain.payments.model import IncomingPayment, UsedPayment
 from aiba_domain.ports import Remembered, Verdict
+from aiba_domain.signing.model import HASH_BYTES, SigningRequest
+from aiba_domain.signing.policy import POLICY_RANGES, Allowed, Denied, Limits, SigningPolicy
 from aiba_domain.testing.strategies import records
 from aiba_domain.testing.strategies.basics import (
     SMALL,
@@ -48,6 +50,7 @@ from aiba_domain.testing.strategies.basics import (
 )
 from aiba_domain.testing.strategies.commands import policy_changes
 
+_DENIABLE: Final = ("vaults", "jetton_masters", "recipients")
 _MAX_NANO: Final = 2**120 - 1
 """The largest value of a message in nanoTON."""
 
@@ -91,6 +94,37 @@ def _verdicts(draw: st.DrawFn) -> Verdict:
     )
 
 
+def _denials() -> st.SearchStrategy[Denied]:
+    """Rules that deny: each names something."""
+    listed = st.frozensets(addresses(), max_size=2)
+    named = {
+        part: st.builds(
+            Denied,
+            name=texts(),
+            **{each: listed if each == part else maybe(listed) for each in _DENIABLE},
+        )
+        for part in _DENIABLE
+    }
+    return st.one_of(*named.values())
+
+
+def _signing_policies() -> st.SearchStrategy[SigningPolicy]:
+    """Policies of a signer, each vault allowed once."""
+    numbers = {name: st.integers(*ends) for name, ends in POLICY_RANGES.items()}
+    return st.builds(
+        SigningPolicy,
+        allow=st.lists(of(Allowed), max_size=3, unique_by=lambda one: (one.network, one.vault)).map(
+            tuple
+        ),
+        deny=st.lists(_denials(), max_size=2).map(tuple),
+        **numbers,
+    )
+
+
+def _limits() -> st.SearchStrategy[Limits]:
+    return st.builds(Limits, **{part.name: amounts() for part in fields(Limits)})
+
+
 def _mode_terms() -> st.SearchStrategy[ModeTerms]:
     return records.modes().map(GameMode.terms)
 
@@ -104,6 +138,7 @@ SHAPED: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     ClaimTerms: claim_terms(),
     EmissionWindow: records.windows().map(lambda windows: windows.usual),
     EmissionWindows: records.windows(),
+    Denied: _denials(),
     Energy: st.builds(
         Energy,
         value=st.integers(0, SMALL),
@@ -113,12 +148,19 @@ SHAPED: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     GuildMatch: records.matches(),
     Handler: st.sampled_from(tuple(HANDLERS.values())),
     IncomingPayment: records.incoming_payments(),
+    Limits: _limits(),
     ModeRules: records.rules(),
     ModeTerms: _mode_terms(),
     Posting: records.postings(),
     Receipt: records.battles().map(lambda battle: battle.receipt),
     Remembered: records.answers(),
     RewardRates: records.rates(),
+    SigningRequest: st.builds(
+        SigningRequest,
+        terms=claim_terms(),
+        payload_hash=st.binary(min_size=HASH_BYTES, max_size=HASH_BYTES),
+    ),
+    SigningPolicy: st.deferred(_signing_policies),
     TokenSplit: st.builds(
         TokenSplit, **{part.name: st.integers(0, BPS) for part in fields(TokenSplit)}
     ),
