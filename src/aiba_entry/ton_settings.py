@@ -24,6 +24,9 @@ _SHOP_WALLET: Final = "CREATED_BROKERS_WALLET"
 _WANTING: Final = (*NEEDED, *_KEY_VARIABLES, _SHOP_WALLET)
 """What can only be meant if all that is needed is there."""
 
+LEGACY_DISPATCH: Final = "ENABLE_LEGACY_PENDING_AIBA_DISPATCH"
+"""What switched on the hourly payouts of the service before, which don't exist here."""
+
 _OTHERS: Final = (
     "TON_FALLBACK_URL",
     "TON_API_KEY",
@@ -33,6 +36,7 @@ _OTHERS: Final = (
     "TON_REQUESTS_PER_SECOND",
     "AIBA_DEV_WALLET_WITHOUT_PROOF",
     "AIBA_DEV_CHAIN_TIME",
+    LEGACY_DISPATCH,
 )
 
 DEFAULT_MIN_VAULT_TON_NANO: Final = 60_000_000
@@ -96,6 +100,8 @@ def load_ton(
     own_time = _dev_switch("AIBA_DEV_CHAIN_TIME", get, fault, prod=prod)
     if without_proof and not loopback:
         fault("AIBA_DEV_WALLET_WITHOUT_PROOF", "needs a loopback HOST: nobody proves a wallet")
+    if prod and (get(LEGACY_DISPATCH) or "").lower() == "true":
+        fault(LEGACY_DISPATCH, "asks for payouts that don't exist here; claims took their place")
     if not any(get(name) for name in _WANTING):
         return None
     for name in NEEDED:

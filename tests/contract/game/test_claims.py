@@ -12,8 +12,9 @@ from aiba_domain.money import MAX_AMOUNT
 from aiba_domain.testing.chain import GENESIS_S, VAULT, Exit
 from tests.contract.game import ton
 from tests.contract.game.conftest import MakeGame
-from tests.contract.game.support import DAY, Game, Json, data_of, error_of, flat_of
+from tests.contract.game.support import DAY, HOUR, Game, Json, data_of, error_of, flat_of
 from tests.contract.game.ton import signed_terms
+from tests.support.arena import entries
 
 PATH = "/api/economy/claim-aiba"
 LATE_S = VALIDITY_S + EXPIRY_MARGIN_S + 1
@@ -440,6 +441,27 @@ def test_metrics_count_a_chain_and_a_signer_that_are_down(game: Game) -> None:
     assert withdrawals(game) == {"error": 4, "ok": 1}
     text = game.get("/metrics").text
     assert 'aiba_claims_moved_total{state="signed"} 1.0' in text
+
+
+def test_d18_there_is_no_dispatch_beside_claims(make_game: MakeGame) -> None:
+    """With its flag set nothing goes out by itself, hour after hour, and no route sends anything.
+
+    What a player has stays theirs, in one place: a balance that only a claim takes from.
+    """
+    game = make_game("memory", APP_ENV="test", ENABLE_LEGACY_PENDING_AIBA_DISPATCH="true")
+    player, _ = game.holder(100)
+    moved = len(entries(game))
+    for _ in range(50):
+        game.clock.advance(HOUR)
+        game.ton.wait(3_600)
+        assert game.settle() == 0
+    assert len(entries(game)) == moved
+    assert (aiba(game, player), game.ton.oracle.signed) == (100, [])
+    assert game.ton.chain.vault.paid == []
+    assert "pendingAIBA" not in data_of(game.get("/api/economy/me", player))
+    paths = game.get("/openapi.json").json()["paths"]
+    assert not [path for path in paths if "dispatch" in path.lower() or "send" in path.lower()]
+    assert claimed(game.withdraw(player))["amount"] == "100"
 
 
 # --- the own claims ---

@@ -280,3 +280,16 @@ def test_d13_wallets_without_proof_need_a_local_address() -> None:
     for host in ("10.0.0.1", "game.example"):
         found = problems({**TEST, **TON, **switch, "HOST": host})
         assert set(found) == set(switch)
+
+
+@pytest.mark.parametrize("others", [{}, TON])
+def test_d18_whoever_counts_on_the_legacy_dispatch_is_told_in_prod(
+    others: Mapping[str, str],
+) -> None:
+    """Its flag is refused where money is real, whatever the case; elsewhere it changes nothing."""
+    name = "ENABLE_LEGACY_PENDING_AIBA_DISPATCH"
+    for text in ("true", " TRUE ", "True"):
+        assert set(problems({**PROD, **others, name: text})) == {name}
+        assert load({**TEST, **others, name: text}) == load({**TEST, **others})
+    for text in ("", "false", "0"):
+        assert load({**PROD, **others, name: text}) == load({**PROD, **others})
