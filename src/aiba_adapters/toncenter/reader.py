@@ -9,6 +9,7 @@ place.
 """
 
 import asyncio
+import random
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -325,10 +326,12 @@ def open_reader(
     freshness: Freshness | None = None,
     transport: httpx.AsyncBaseTransport | None = None,
     meter: Meter | None = None,
+    chance: random.Random | None = None,
 ) -> ToncenterReader:
     """Return a reader over providers, the first before the others; nothing is sent yet.
 
-    Raises ValueError for a URL that can't be read. `transport` stands in for the network in tests.
+    Raises ValueError for a URL that can't be read. `transport` stands in for the network in tests,
+    and `chance` for what spreads the retries.
     """
     clients = [
         ToncenterClient(
@@ -336,6 +339,7 @@ def open_reader(
             limits=limits,
             transport=transport,
             meter=meter,
+            chance=chance,
             role=Role.FALLBACK if position else Role.PRIMARY,
         )
         for position, one in enumerate(providers)

@@ -6,6 +6,7 @@ from aiba_adapters.devnet.arena import TON
 from aiba_adapters.devnet.contracts import jetton_transfer, pay_owed
 from aiba_adapters.devnet.wallets import Order, WalletVersion
 from aiba_domain.claims.claim import EXPIRY_MARGIN_S, VALIDITY_S
+from aiba_domain.economy.commands import ChangePolicy
 from tests.contract.withdrawals.conftest import MakeWorld
 from tests.contract.withdrawals.world import (
     LATE_S,
@@ -18,6 +19,7 @@ from tests.contract.withdrawals.world import (
 )
 
 EXPIRED = 24383
+SIGNATURE = 48401
 OUT_OF_TON = 57202
 YEAR_S = 365 * 86_400
 
@@ -89,6 +91,54 @@ def test_a_chain_that_comes_back_too_late_has_refused_the_claim(world: World) ->
     assert world.arena.last_seqno(player.wallet.address) == 0
     world.settle()
     assert world.states(player) == ["refunded"]
+
+
+# --- by being issued again ---
+
+
+def test_an_expired_claim_is_issued_again_under_its_seqno(world: World) -> None:
+    """The old signature is dead on the chain before there is a new one, which is paid."""
+    world.operate(ChangePolicy(changes={"claim_reissues": 1}))
+    player = world.player(battles=1)
+    first = world.claim(player, "k")
+    world.leap(LATE_S)
+    assert world.states(player) == ["signed"]
+    second = world.claim(player, "k")
+    assert (second["seqno"], second["amount"]) == (first["seqno"], first["amount"])
+    assert second["validUntil"] - VALIDITY_S > first["validUntil"] + EXPIRY_MARGIN_S
+    assert world.cash(player.wallet, first) == EXPIRED
+    assert world.cash(player.wallet, second | {"validUntil": first["validUntil"]}) == EXPIRED
+    assert world.cash(player.wallet, first | {"validUntil": second["validUntil"]}) == SIGNATURE
+    assert world.cash(player.wallet, second) == PAID
+    world.settle()
+    assert world.states(player) == ["confirmed"]
+    assert world.balance(player) == 0
+
+
+@pytest.mark.parametrize("is_rotated", [True, False])
+def test_a_claim_is_issued_again_as_often_as_the_policy_says(
+    world: World, *, is_rotated: bool
+) -> None:
+    """Then it comes back; where the vault has another key meanwhile, the new issue is of that."""
+    world.operate(ChangePolicy(changes={"claim_reissues": 2}))
+    player = world.player(battles=1)
+    claims = [world.claim(player, "k")]
+    if is_rotated:
+        world.restart(ORACLE_PRIVATE_KEY_HEX=bytes(world.rotate("another")).hex())
+    for _ in range(2):
+        world.leap(LATE_S)
+        claims.append(world.claim(player, "k"))
+        world.reconcile()
+    assert len({claim["signatureBase64"] for claim in claims}) == 3
+    if is_rotated:
+        assert world.cash(player.wallet, claims[-1]) == PAID
+        world.settle()
+        assert world.states(player) == ["confirmed"]
+    else:
+        world.leap(LATE_S)
+        assert world.states(player) == ["refunded"]
+        assert world.balance(player) == REWARD
+        assert {world.cash(player.wallet, claim) for claim in claims} == {EXPIRED}
 
 
 # --- by what the vault has ---
