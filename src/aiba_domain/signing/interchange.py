@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from typing import Final
 
 from aiba_domain.errors import DomainError
-from aiba_domain.money import MAX_AMOUNT
 from aiba_domain.signing.model import EXPIRY_MARGIN_S, Mark, Network, Protected
 
 MOST_NAMED: Final = 20
@@ -92,13 +91,14 @@ def _merged(known: Protected, other: Protected) -> Protected | None:
     if known.payload_hash == other.payload_hash and known.valid_until_s != other.valid_until_s:
         return None
     first, last = sorted((known, other), key=lambda one: one.valid_until_s)
-    same = first.payload_hash == last.payload_hash
-    if not same and last.valid_until_s <= first.valid_until_s + EXPIRY_MARGIN_S:
-        return None
-    if same and known.day:
-        last = known
-    day_most = max(one.day_most for one in (known, other) if one.day == last.day)
-    return replace(last, most=min(MAX_AMOUNT, max(first.most, last.most)), day_most=day_most)
+    most = max(first.most, last.most)
+    if first.payload_hash != last.payload_hash:
+        apart = last.valid_until_s - first.valid_until_s
+        return replace(last, most=most) if apart > EXPIRY_MARGIN_S else None
+    # What a day has counted already lowers a later charge, so it is believed only of both.
+    if first.day != last.day:
+        return replace(last, most=most, day="", day_most=0)
+    return replace(last, most=most, day_most=min(first.day_most, last.day_most))
 
 
 def _marks(
