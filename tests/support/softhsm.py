@@ -16,7 +16,6 @@ MODULES: Final = (
     Path("/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so"),
     Path("/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so"),
     Path("/usr/local/lib/softhsm/libsofthsm2.so"),
-    Path("/opt/homebrew/lib/softhsm/libsofthsm2.so"),
 )
 PIN: Final = "5678"
 TOKEN: Final = "aiba-test"

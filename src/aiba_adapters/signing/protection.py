@@ -144,10 +144,16 @@ class ProtectionFile:
         return results
 
     def checkpoint(self) -> None:
-        """Sign the log as it stands."""
+        """Sign the log as it stands, unless it ends with a checkpoint already."""
         signer = self._signer
-        if signer is not None:
-            self.transact([lambda _unit: self._unit.sign_log(signer.sign, signer.public_key)])
+        if signer is None:
+            return
+
+        def work(_unit: ProtectionUnit) -> None:
+            if self._unit.entries_since_checkpoint:
+                self._unit.sign_log(signer.sign, signer.public_key)
+
+        self.transact([work])
 
     def state(self) -> StoreState:
         """Return what the store says of itself now."""
