@@ -1,16 +1,11 @@
-"""One transaction on the protection store's file, and the digest by which the file proves itself.
-
-The digest is the sum, modulo 2^256, of the SHA-256 of every row that protects. It is kept up with
-each change and worked out anew when the store is opened, so a file that was put together from two
-copies (an old database with a newer write-ahead log beside it) is found out.
-"""
+"""One transaction on the protection store's file: a unit of work, and the log's new lines."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from hashlib import sha256
 from typing import Any, Final
 
+from aiba_adapters.signing.protection_rows import DIGEST_BYTES, ProtectionRows, Row, Table
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.signing.interchange import Protection, higher, usage_keys
 from aiba_domain.signing.model import (
@@ -25,27 +20,7 @@ from aiba_domain.signing.model import (
 )
 from aiba_domain.signing.trail import Entry, Kind, checkpoint
 
-_DIGEST_BYTES: Final = 32
-_MODULUS: Final = 2 ** (8 * _DIGEST_BYTES)
 _SEQNO_BYTES: Final = 8
-_CLAIM: Final = "payload_hash, valid_until_s, most, day, day_most"
-_TABLES: Final = {
-    "claims": f"vault, recipient, seqno, {_CLAIM}",
-    "marks": "vault, recipient, seqno, quarantined_until_s",
-    "usage": "vault, scope, amount",
-}
-
-_UPSERTS: Final = {
-    "claims": "INSERT INTO claims VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-    " payload_hash = excluded.payload_hash, valid_until_s = excluded.valid_until_s,"
-    " most = excluded.most, day = excluded.day, day_most = excluded.day_most",
-    "marks": "INSERT INTO marks VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET"
-    " seqno = excluded.seqno, quarantined_until_s = excluded.quarantined_until_s",
-    "usage": "INSERT INTO usage VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET"
-    " amount = excluded.amount",
-}
-
-Row = tuple[str | int | bytes, ...]
 
 
 class ProtectionTransaction:
@@ -53,9 +28,11 @@ class ProtectionTransaction:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Work on a connection that its owner begins and commits transactions on."""
+        self._connection = connection
         self._execute = connection.execute
+        self._rows = ProtectionRows(connection)
         self._state = StoreState(network=Network.MAINNET, store="")
-        self._checkpoint = self._time_s = self._digest = 0
+        self._checkpoint = self._time_s = 0
         self._lines: list[tuple[int, bytes]] = []
 
     def create(self, state: StoreState) -> None:
@@ -63,7 +40,7 @@ class ProtectionTransaction:
         self._state = state
         self._execute(
             "INSERT INTO state VALUES (1, ?, ?, NULL, 0, 0, 0, ?, 0, ?, 0, 0, ?)",
-            (state.store, state.network, state.head, state.head, bytes(_DIGEST_BYTES)),
+            (state.store, state.network, state.head, state.head, bytes(DIGEST_BYTES)),
         )
 
     def begin(self) -> None:
@@ -85,7 +62,7 @@ class ProtectionTransaction:
             known_to=known_to,
             known_head=known_head,
         )
-        self._digest = int.from_bytes(digest, "big")
+        self._rows.begin(digest)
         self._lines = []
 
     def finish(self) -> None:
@@ -104,11 +81,10 @@ class ProtectionTransaction:
                 state.known_head,
                 self._checkpoint,
                 self._time_s,
-                self._digest.to_bytes(_DIGEST_BYTES, "big"),
+                self._rows.flush(),
             ),
         )
-        for line in self._lines:
-            self._execute("INSERT INTO outbox VALUES (?, ?)", line)
+        self._connection.executemany("INSERT INTO outbox VALUES (?, ?)", self._lines)
 
     @property
     def entries_since_checkpoint(self) -> int:
@@ -123,16 +99,18 @@ class ProtectionTransaction:
         """Return what a decision about these terms in a UTC day needs."""
         amounts = [self._amount(key) for key in usage_keys(terms.vault, terms.recipient, day)]
         recipient_day, per_day, lifetime = amounts
+        claim = self._rows.read(Table.CLAIMS, _claim_key(terms))
+        mark = self._rows.read(Table.MARKS, (terms.vault, terms.recipient))
         return Standing(
             state=self._state,
-            protected=self._protected((terms.vault, terms.recipient, _blob(terms.seqno))),
-            mark=self._mark((terms.vault, terms.recipient)),
+            protected=_protected(claim) if claim else None,
+            mark=_mark(mark) if mark else None,
             usage=Usage(recipient_day=recipient_day, day=per_day, lifetime=lifetime),
         )
 
     def protect(self, terms: ClaimTerms, record: Protected, charge: Charge) -> None:
         """Store what is signed, raise the watermark, and charge the record's day."""
-        self._keep((terms.vault, terms.recipient, _blob(terms.seqno)), record)
+        self._rows.write(Table.CLAIMS, _claim_key(terms), _claim_row(record))
         self.raise_mark(terms.vault, terms.recipient, Mark(seqno=terms.seqno))
         charges = (charge.day, charge.day, charge.lifetime)
         keys = usage_keys(terms.vault, terms.recipient, record.day)
@@ -142,13 +120,10 @@ class ProtectionTransaction:
 
     def raise_mark(self, vault: str, recipient: str, mark: Mark) -> None:
         """Raise a recipient's watermark and quarantine."""
-        known = self._mark((vault, recipient))
-        self._put(
-            "marks",
-            (vault, recipient),
-            _mark_row(known) if known else None,
-            _mark_row(higher(known, mark)),
-        )
+        key = (vault, recipient)
+        known = self._rows.read(Table.MARKS, key)
+        raised = higher(_mark(known) if known else None, mark)
+        self._rows.write(Table.MARKS, key, _mark_row(raised))
 
     def lock(self, reason: Lock) -> None:
         """Sign nothing more until the store is unlocked."""
@@ -167,9 +142,7 @@ class ProtectionTransaction:
 
     def dump(self) -> Protection:
         """Return everything that protects."""
-        claims = self._execute(f"SELECT {_TABLES['claims']} FROM claims")  # noqa: S608 - constants
-        marks = self._execute(f"SELECT {_TABLES['marks']} FROM marks")  # noqa: S608 - constants
-        usage = self._execute("SELECT vault, scope, amount FROM usage")
+        rows: dict[Table, list[Any]] = {table: [*self._rows.every(table)] for table in Table}
         return Protection(
             network=self._state.network,
             store=self._state.store,
@@ -177,19 +150,17 @@ class ProtectionTransaction:
             time_s=self._time_s,
             claims={
                 (vault, recipient, _seqno(seqno)): _protected(row)
-                for vault, recipient, seqno, *row in claims
+                for vault, recipient, seqno, *row in rows[Table.CLAIMS]
             },
-            marks={
-                (vault, recipient): Mark(seqno=_seqno(seqno), quarantined_until_s=until)
-                for vault, recipient, seqno, until in marks
-            },
-            usage={(vault, scope): amount for vault, scope, amount in usage},
+            marks={(vault, recipient): _mark(row) for vault, recipient, *row in rows[Table.MARKS]},
+            usage={(vault, scope): amount for vault, scope, amount in rows[Table.USAGE]},
         )
 
     def restore(self, protection: Protection) -> None:
         """Take over a merged protection."""
         for (vault, recipient, seqno), record in protection.claims.items():
-            self._keep((vault, recipient, _blob(seqno)), record)
+            key = (vault, recipient, _blob(seqno))
+            self._rows.write(Table.CLAIMS, key, _claim_row(record))
         for (vault, recipient), mark in protection.marks.items():
             self.raise_mark(vault, recipient, mark)
         for usage_key, amount in protection.usage.items():
@@ -197,7 +168,8 @@ class ProtectionTransaction:
 
     def recipients(self) -> Iterable[tuple[str, str]]:
         """Return every (vault, recipient) that is known."""
-        return self._execute("SELECT vault, recipient FROM marks").fetchall()
+        marks: Iterable[Any] = self._rows.every(Table.MARKS)
+        return [(vault, recipient) for vault, recipient, *_ in marks]
 
     def note(self, kind: Kind, time_s: int, facts: Mapping[str, object]) -> None:
         """Add an entry to the log."""
@@ -239,54 +211,21 @@ class ProtectionTransaction:
         self._execute("DELETE FROM outbox WHERE number <= ?", (number,))
 
     def is_whole(self) -> bool:
-        """Tell whether the rows are those that the digest was kept over."""
-        total = 0
-        for table, columns in _TABLES.items():
-            for row in self._execute(f"SELECT {columns} FROM {table}"):  # noqa: S608 - constants
-                total += _row_digest(table, row)
-        return total % _MODULUS == self._digest
+        """Tell whether the rows are those that the store wrote."""
+        return self._rows.is_whole()
 
     def _add(self, entry: Entry) -> None:
         line, head = entry.line()
         self._lines.append((entry.number, line))
         self._state = self._state.noted(entry.number, head)
 
-    def _keep(self, key: tuple[str, str, bytes], record: Protected) -> None:
-        known = self._protected(key)
-        self._put("claims", key, _claim_row(known) if known else None, _claim_row(record))
-
-    def _protected(self, key: tuple[str, str, bytes]) -> Protected | None:
-        row = self._execute(
-            f"SELECT {_CLAIM} FROM claims WHERE vault = ? AND recipient = ? AND seqno = ?",  # noqa: S608 - constants
-            key,
-        ).fetchone()
-        return None if row is None else _protected(row)
-
-    def _mark(self, key: tuple[str, str]) -> Mark | None:
-        row = self._execute(
-            "SELECT seqno, quarantined_until_s FROM marks WHERE vault = ? AND recipient = ?", key
-        ).fetchone()
-        return None if row is None else Mark(seqno=_seqno(row[0]), quarantined_until_s=row[1])
+    def _use(self, key: tuple[str, str], amount: int) -> None:
+        if amount > self._amount(key):
+            self._rows.write(Table.USAGE, key, (amount,))
 
     def _amount(self, key: tuple[str, str]) -> int:
-        row = self._execute(
-            "SELECT amount FROM usage WHERE vault = ? AND scope = ?", key
-        ).fetchone()
+        row: Any = self._rows.read(Table.USAGE, key)
         return 0 if row is None else int(row[0])
-
-    def _use(self, key: tuple[str, str], amount: int) -> None:
-        known = self._amount(key)
-        if amount > known:
-            self._put("usage", key, (known,) if known else None, (amount,))
-
-    def _put(self, table: str, key: Row, known: Row | None, row: Row) -> None:
-        """Insert a row or replace the known one, and keep the digest."""
-        if known == row:
-            return
-        self._execute(_UPSERTS[table], key + row)
-        if known is not None:
-            self._digest -= _row_digest(table, key + known)
-        self._digest = (self._digest + _row_digest(table, key + row)) % _MODULUS
 
 
 def _blob(seqno: int) -> bytes:
@@ -296,6 +235,10 @@ def _blob(seqno: int) -> bytes:
 
 def _seqno(blob: bytes) -> int:
     return int.from_bytes(blob, "big")
+
+
+def _claim_key(terms: ClaimTerms) -> Row:
+    return (terms.vault, terms.recipient, _blob(terms.seqno))
 
 
 def _claim_row(record: Protected) -> Row:
@@ -323,5 +266,6 @@ def _mark_row(mark: Mark) -> Row:
     return (_blob(mark.seqno), mark.quarantined_until_s)
 
 
-def _row_digest(table: str, row: Row) -> int:
-    return int.from_bytes(sha256(f"{table}{row!r}".encode()).digest(), "big")
+def _mark(row: Sequence[Any]) -> Mark:
+    seqno, quarantined_until_s = row
+    return Mark(seqno=_seqno(seqno), quarantined_until_s=quarantined_until_s)
