@@ -6,14 +6,17 @@ What the shapes mean is proven by the suites in `aiba_domain.testing.contracts`.
 from aiba_adapters.memory import MemoryStore
 from aiba_adapters.memory.store import _MemoryUnitOfWork
 from aiba_adapters.ratelimit import MemoryRateLimiter
+from aiba_adapters.sessions import SessionTokens
 from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
+from aiba_adapters.telegram import TelegramIdentities
 from aiba_adapters.toncenter import Meter, ToncenterReader
 from aiba_adapters.toncenter.meter import Unmetered
 from aiba_domain.claims.ports import ChainReader, VaultReader
 from aiba_domain.payments.ports import PaymentReader
+from aiba_domain.players.ports import Identities, Sessions
 from aiba_domain.ports import (
     Clock,
     Observer,
@@ -83,6 +86,16 @@ def chain_readers(toncenter: ToncenterReader) -> tuple[ChainReader, ...]:
 def payment_readers(toncenter: ToncenterReader) -> tuple[PaymentReader, ...]:
     """What reads payments is a PaymentReader."""
     return (toncenter,)
+
+
+def identities(telegram: TelegramIdentities) -> Identities:
+    """Whoever judges a proof is an Identities."""
+    return telegram
+
+
+def sessions(tokens: SessionTokens) -> Sessions:
+    """Whoever issues session tokens is a Sessions."""
+    return tokens
 
 
 def nothing_passes_by_accident(clock: SystemClock, memory: MemoryStore) -> None:

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import hypothesis.core
 import pytest
 
+from aiba_adapters.memory import MemoryStore
 from aiba_adapters.ratelimit import MemoryRateLimiter
 from aiba_adapters.sqlite import SqliteStore
 from aiba_domain.ports import Verdict
@@ -24,6 +25,7 @@ from aiba_domain.testing import (
 )
 from aiba_domain.testing.__main__ import main
 from aiba_domain.testing.contracts import PortContract, RecoveryContract
+from aiba_domain.testing.contracts.suite import needed
 
 SERIALIZABLE = frozenset({Capability.SERIALIZABLE})
 
@@ -50,6 +52,11 @@ async def open_case_blind(folder: Path) -> CaseBlind:  # noqa: ARG001 - in memor
 async def open_nothing(folder: Path) -> MemoryRateLimiter:  # noqa: ARG001 - as the port asks
     """Fail to open."""
     raise RuntimeError("no server at limiter.example \x00\x1b")
+
+
+async def open_memory(folder: Path) -> MemoryStore:  # noqa: ARG001 - it has no file
+    """Open a store that nothing outlives."""
+    return MemoryStore()
 
 
 async def open_file(folder: Path) -> SqliteStore:
@@ -166,6 +173,16 @@ def test_other_processes_open_the_adapter_by_its_opener() -> None:
     report = check(RecoveryContract, open_file, capabilities=kinds)
     assert report.is_green, report.text()
     assert report.counts()[Outcome.NOT_DECLARED] == 1
+
+
+def test_a_promise_that_is_not_kept_is_found() -> None:
+    """A store in memory that says it is durable and shared fails each of these properties."""
+    kinds = frozenset({Capability.REOPEN, Capability.DURABLE, Capability.SHARED})
+    report = check(RecoveryContract, open_memory, capabilities=kinds)
+    assert {failure.name for failure in report.failures()} == {
+        name for name, test in RecoveryContract.properties().items() if needed(test) & kinds
+    }
+    assert "answered units that are lost: the port owes []" in report.text()
 
 
 def test_an_opener_that_no_process_finds_is_told_so() -> None:
