@@ -105,11 +105,12 @@ async def answer(by: ProtectedSigner, wanted: ClaimTerms) -> str:
 class Files:
     """A store and its log in a folder, and copies of the store as backups."""
 
-    def __init__(self, folder: Path, *, new_key: bool = True) -> None:
-        """Make both."""
+    def __init__(self, folder: Path, *, new_key: bool = True, fresh: bool = True) -> None:
+        """Make both, or find them unless they are to be fresh."""
         self.store = folder / "store" / "protection.db"
         self.log = folder / "log" / "audit.log"
-        init(self.store, self.log, network=Network.TESTNET, new_key=new_key)
+        if fresh:
+            init(self.store, self.log, network=Network.TESTNET, new_key=new_key)
 
     def open(self) -> SqliteProtection:
         """Open both."""
