@@ -11,7 +11,7 @@ import pytest
 from aiba_domain.signing.model import Refusal
 from tests.contract.signer.simulation import refusals, simulate
 
-LIVES = 200
+LIVES = 150
 SOAKED = int(os.environ.get("AIBA_SIGNER_LIVES", "10000"))
 
 
