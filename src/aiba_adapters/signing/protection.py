@@ -289,7 +289,9 @@ class SqliteProtection:
         return result
 
     async def close(self) -> None:
-        """Let everything accepted end, sign the log, then close both files."""
+        """Let everything accepted end, sign the log, then close both files; once is enough."""
+        if self._closed:
+            return
         self._closed = True
         if self._running is not None:
             await asyncio.shield(self._running)

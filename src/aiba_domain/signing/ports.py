@@ -118,5 +118,5 @@ class ProtectionStore(Protocol):
         ...
 
     async def close(self) -> None:
-        """Let everything accepted end, then close."""
+        """Let everything accepted end, then close. Closing again is harmless."""
         ...
