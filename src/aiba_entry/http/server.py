@@ -9,6 +9,7 @@ import contextlib
 import gc
 import signal
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterator
 from types import FrameType
 from typing import Any, Final, cast
@@ -113,7 +114,8 @@ class Server(uvicorn.Server):
             # What is here now stays; a collector that goes through it again stops every request.
             gc.collect()
             gc.freeze()
-            host, port = self.servers[0].sockets[0].getsockname()[:2]
+            place = self.servers[0].sockets[0].getsockname()
+            host, port = (place, 0) if isinstance(place, str) else place[:2]
             self._announce(host, port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -164,8 +166,17 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=_BACKLOG)
 
 
-async def serve(app: App, *, listener: socket.socket, started: Callable[[str, int], None]) -> None:
-    """Serve until a signal, then drain; `started` is told the address once requests are taken."""
+async def serve(
+    app: App,
+    *,
+    listener: socket.socket,
+    started: Callable[[str, int], None],
+    tls: ssl.SSLContext | None = None,
+) -> None:
+    """Serve until a signal, then drain; `started` is told the address once requests are taken.
+
+    The address of a Unix socket is its path, with 0 for the port. Plain HTTP without `tls`.
+    """
     config = uvicorn.Config(
         cast("Any", app),
         http=BoundedProtocol,
@@ -178,5 +189,6 @@ async def serve(app: App, *, listener: socket.socket, started: Callable[[str, in
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=DRAIN_SECONDS,
         backlog=_BACKLOG,
+        ssl_context_factory=None if tls is None else lambda _config, _default: tls,
     )
     await Server(config, started).serve(sockets=[listener])
