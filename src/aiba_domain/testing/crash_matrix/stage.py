@@ -1,0 +1,278 @@
+"""The cast that every scenario finds on the stage, and one call of each command there is."""
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import Any, Final
+
+from aiba_domain.battle.commands import RunBattle
+from aiba_domain.battle.engine import ModeRules
+from aiba_domain.battle.mode_commands import SaveMode, SeedModes
+from aiba_domain.battle.modes import GameMode, mode_id
+from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
+from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.model import Broker, Stat
+from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
+from aiba_domain.claims.claim import EXPIRY_MARGIN_S, VALIDITY_S, ChainView
+from aiba_domain.claims.commands import (
+    BY_REQUEST,
+    ConnectWallet,
+    RecordSignature,
+    ReserveClaim,
+    SettleClaim,
+    claim_id,
+)
+from aiba_domain.claims.model import ClaimTerms
+from aiba_domain.decision import Command, Principal
+from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
+from aiba_domain.economy.ledger import CHAIN, Posting, player_account
+from aiba_domain.economy.rewards import RewardRates
+from aiba_domain.fairness.commands import RotateSeed
+from aiba_domain.fairness.epochs import commitment, epoch_secret
+from aiba_domain.guilds.model import Guild
+from aiba_domain.ids import derive_id
+from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
+from aiba_domain.moderation.model import Flag, Subject
+from aiba_domain.money import Currency
+from aiba_domain.payments.model import IncomingPayment
+from aiba_domain.players.commands import OpenSession, SetSchool
+from aiba_domain.ports import Store, UnitOfWork
+from aiba_domain.testing.chain import GENESIS_S, JETTON_MASTER, VAULT, signature_of
+from aiba_domain.testing.crash_matrix.bench import NETWORK, SHOP, Bench
+from aiba_domain.testing.doubles import NOON, ROOT
+from aiba_domain.testing.playground import OPERATOR
+
+HERO: Final = "1"
+"""A player with brokers, a guild, a wallet and money."""
+NEWCOMER: Final = "2"
+"""A player whom the service has never seen."""
+WAITING: Final = ("3", "4")
+"""Players with a reserved claim each, so that other money than the hero's stands in `claims`."""
+OUTLAW: Final = "5"
+"""A banned player with a banned broker."""
+LEADERS: Final = ("6", "7")
+"""The owners of the two guilds."""
+PLAYERS: Final = (HERO, NEWCOMER, *WAITING, OUTLAW, *LEADERS)
+
+FUNDS: Final = 10_000
+AMOUNT: Final = 100
+"""What a withdrawal takes."""
+KEY: Final = "k"
+
+STARTER: Final = derive_id("starter", HERO)
+SPARE: Final = derive_id("spare", HERO)
+BANNED_BROKER: Final = derive_id("spare", OUTLAW)
+DIGEST: Final = "digest of launch data"
+PAYMENT: Final = IncomingPayment(
+    hash="ab" * 32,
+    network=NETWORK,
+    source=f"0:{int(HERO):064x}",
+    destination=SHOP,
+    value_nano=10**9,
+    comment="",
+    is_bounced=False,
+    time_s=GENESIS_S,
+)
+_SESSION_MS: Final = 3_600_000
+_LATER: Final = ChainView(seqno=0, time_s=GENESIS_S + VALIDITY_S + EXPIRY_MARGIN_S + 1)
+
+
+def wallet(player: str) -> str:
+    """Return a player's wallet."""
+    return f"0:{int(player):064x}"
+
+
+def key_of(player: str) -> str:
+    """Return the key of a waiting player's claim; no two withdrawals here share one."""
+    return f"{KEY}-{player}"
+
+
+def claim_of(player: str) -> str:
+    """Return the id of the claim that stands reserved for a waiting player."""
+    return claim_id(player, BY_REQUEST, key_of(player))
+
+
+def reserve(player: str) -> ReserveClaim:
+    """Return the reservation of a withdrawal before the chain has paid anything."""
+    return ReserveClaim(
+        amount=AMOUNT,
+        vault=VAULT,
+        jetton_master=JETTON_MASTER,
+        recipient=wallet(player),
+        seen=ChainView(seqno=0, time_s=GENESIS_S),
+    )
+
+
+def terms_of(player: str) -> ClaimTerms:
+    """Return the terms of a player's first claim, reserved while the chain is new."""
+    return ClaimTerms(
+        vault=VAULT,
+        jetton_master=JETTON_MASTER,
+        recipient=wallet(player),
+        amount=AMOUNT,
+        seqno=1,
+        valid_until_s=GENESIS_S + VALIDITY_S,
+    )
+
+
+def _mode(key: str, arena: str, *, entry: int = 0) -> GameMode:
+    return GameMode(
+        id=mode_id(key),
+        key=key,
+        name=key,
+        arena=arena,
+        energy_cost=1,
+        cooldown_seconds=60,
+        entry_neur=entry,
+        entry_aiba=entry,
+        rules=ModeRules(variance_base=0),
+        created_at=0,
+        updated_at=0,
+    )
+
+
+_MODES: Final = (_mode("war", "guildWars", entry=7), _mode("trial", "trials", entry=3))
+
+BATTLE: Final = RunBattle(broker_id=STARTER, mode_key="war")
+"""A battle between guilds for a fee: the most that a battle can move."""
+
+COMMANDS: Final[Mapping[type[Command[Any]], tuple[Principal, Command[Any]]]] = {
+    type(command): (principal, command)
+    for principal, command in (
+        (Principal(id=HERO), OpenSession(init_data_digest=DIGEST, lifetime_ms=_SESSION_MS)),
+        (Principal(id=HERO), SetSchool(school_id="ab" * 12)),
+        (Principal(id=NEWCOMER), GetStarter()),
+        (Principal(id=HERO), Train(broker_id=STARTER, stat=Stat.SPEED)),
+        (Principal(id=HERO), Repair(broker_id=STARTER)),
+        (Principal(id=HERO), Upgrade(broker_id=STARTER, stat=Stat.RISK)),
+        (Principal(id=HERO), Combine(base_broker_id=STARTER, sacrifice_broker_id=SPARE)),
+        (
+            Principal(id=HERO),
+            CreateBrokerWithTon(
+                tx_hash=PAYMENT.hash, destination=SHOP, network=NETWORK, payment=PAYMENT
+            ),
+        ),
+        (Principal(id=HERO), BATTLE),
+        (OPERATOR, SeedModes()),
+        (OPERATOR, SaveMode(mode=_mode("new", "prediction", entry=1))),
+        (Principal(id=HERO), ClaimDaily()),
+        (Principal(id=HERO), ClaimDailyCombo()),
+        (OPERATOR, ChangePolicy(changes={"train_neur_cost": 30})),
+        (Principal(id=NEWCOMER), ConnectWallet(address=wallet(NEWCOMER))),
+        (Principal(id=HERO), reserve(HERO)),
+        (
+            OPERATOR,
+            RecordSignature(
+                claim_id=claim_of(WAITING[0]),
+                signature=signature_of(terms_of(WAITING[0])),
+                payload="payload",
+            ),
+        ),
+        (OPERATOR, SettleClaim(claim_id=claim_of(WAITING[1]), seen=_LATER)),
+        (OPERATOR, BanPlayer(player_id=HERO, minutes=60, reason="a reason")),
+        (OPERATOR, UnbanPlayer(player_id=OUTLAW)),
+        (OPERATOR, BanBroker(broker_id=STARTER, reason="a reason")),
+        (OPERATOR, UnbanBroker(broker_id=BANNED_BROKER)),
+        (
+            OPERATOR,
+            RotateSeed(
+                closes=1,
+                commitment=commitment(2, epoch_secret(ROOT, 2)),
+                secret=epoch_secret(ROOT, 1),
+            ),
+        ),
+    )
+}
+"""One call of each command, which takes effect on the stage, and who issues it."""
+
+MONEY: Final = frozenset(
+    {
+        Train,
+        Repair,
+        Upgrade,
+        Combine,
+        CreateBrokerWithTon,
+        RunBattle,
+        ClaimDaily,
+        ClaimDailyCombo,
+        ReserveClaim,
+        SettleClaim,
+    }
+)
+"""The commands that move money, or use money up that came in on the chain."""
+
+
+async def set_up(bench: Bench) -> None:
+    """Bring the cast onto the stage: nothing of it is struck by a fault."""
+    await bench.start_up()
+    execute = bench.process.pipeline.execute
+    for mode in _MODES:
+        await execute(OPERATOR, SaveMode(mode=mode))
+    rates = RewardRates(aiba_per_score=Fraction(2), guild_creator_share_bps=Fraction(1_000))
+    changes = {"rewards": rates, "daily_combo_requirement_aiba": 1}
+    await execute(OPERATOR, ChangePolicy(changes=changes))
+    await execute(Principal(id=HERO), GetStarter())
+    for player in (HERO, *WAITING):
+        await execute(Principal(id=player), ConnectWallet(address=wallet(player)))
+    await _put(bench.store)
+    await execute(OPERATOR, BanPlayer(player_id=OUTLAW, minutes=60, reason="a reason"))
+    await execute(OPERATOR, BanBroker(broker_id=BANNED_BROKER, reason="a reason"))
+    await execute(Principal(id=HERO), Upgrade(broker_id=STARTER, stat=Stat.RISK), "first")
+    for player in WAITING:
+        await execute(Principal(id=player), reserve(player), key_of(player))
+
+
+async def _put(store: Store) -> None:
+    """Keep what no command makes here: money, guilds, more brokers, a listing and flags."""
+    flags = (
+        Flag(id=derive_id("flag", name), subject=subject, subject_id=name, rule="rule", at=NOON)
+        for subject, name in ((Subject.PLAYER, OUTLAW), (Subject.BROKER, BANNED_BROKER))
+    )
+    guilds = (
+        Guild(
+            id=f"{number:024x}",
+            name=f"guild {number}",
+            owner_id=leader,
+            member_ids=(leader, HERO) if number == 1 else (leader,),
+            created_at=0,
+            pooled=2 * number,
+        )
+        for number, leader in enumerate(LEADERS, start=1)
+    )
+    offer = Listing(
+        id=derive_id("listing", SPARE),
+        broker_id=SPARE,
+        seller_id=HERO,
+        price_aiba=10,
+        created_at=NOON,
+    )
+    brokers = (_broker(SPARE, HERO), _broker(BANNED_BROKER, OUTLAW))
+
+    async def keep(unit: UnitOfWork) -> None:
+        funded = [(player, Currency.AIBA) for player in (HERO, *WAITING)]
+        await unit.write(
+            at=NOON,
+            postings=[_fund(*each) for each in (*funded, (HERO, Currency.NEUR))],
+            changed=(*brokers, *guilds, offer, *flags),
+        )
+
+    await store.transact(keep)
+
+
+def _broker(broker_id: str, owner_id: str) -> Broker:
+    return Broker(
+        id=broker_id, owner_id=owner_id, created_at=NOON, updated_at=NOON, energy_updated_at=NOON
+    )
+
+
+def _fund(player: str, currency: Currency) -> Posting:
+    return Posting(
+        currency=currency,
+        amount=FUNDS,
+        debit=CHAIN,
+        credit=player_account(player),
+        reason="deposit",
+        arena="chain",
+        league="global",
+        source_type="deposit",
+        source_id=player,
+    )
