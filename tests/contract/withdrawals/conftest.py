@@ -30,6 +30,13 @@ if not collect_ignore_glob:
         """Return a database with the modes and the policy of these tests, to be copied."""
         return prepare_database(tmp_path_factory.mktemp("prepared"))
 
+    @pytest.fixture(name="shared", scope="module")
+    def _shared(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+        """Return a world that a module's tests share: each brings its own players."""
+        with World(prepared, tmp_path_factory.mktemp("shared") / "data") as world:
+            yield world
+            world.reconcile()
+
     @pytest.fixture(name="make_world")
     def _make_world(prepared: Path, tmp_path: Path) -> Iterator[MakeWorld]:
         """Return what makes a service with a chain; each is reconciled at the test's end."""

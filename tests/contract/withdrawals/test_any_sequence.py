@@ -291,7 +291,7 @@ def _run(prepared: Path, folder: Path, *, examples: int, steps: int) -> None:
 
 def test_any_sequence_of_events(prepared: Path, tmp_path: Path) -> None:
     """A few short ones."""
-    _run(prepared, tmp_path, examples=5, steps=12)
+    _run(prepared, tmp_path, examples=4, steps=12)
 
 
 @pytest.mark.soak

@@ -20,7 +20,7 @@ from tests.contract.withdrawals.world import (
     details_of,
 )
 
-PLAYERS = 6
+PLAYERS = 4
 ROUNDS = 2
 AN_HOUR_S = 3_600
 

@@ -27,70 +27,70 @@ YEAR_S = 365 * 86_400
 # --- by a second ---
 
 
-def test_the_last_second_is_paid(world: World) -> None:
+def test_the_last_second_is_paid(shared: World) -> None:
     """A claim sent exactly at validUntil passes and is confirmed, also if seen a year later."""
-    early, late = world.player(battles=1), world.player(battles=1)
-    claims = [world.claim(player, "k") for player in (early, late)]
-    world.leap_to(claims[0]["validUntil"])
-    assert world.chain.now == claims[0]["validUntil"] == claims[1]["validUntil"]
-    assert [world.cash(p.wallet, c) for p, c in zip((early, late), claims, strict=True)] == [0, 0]
-    world.stop()
-    world.leap_to(claims[0]["validUntil"] + YEAR_S)
-    world.start()
-    world.settle()
-    assert world.states(early) == world.states(late) == ["confirmed"]
-    assert world.standing(claims[0]) == "confirmed"
+    early, late = shared.player(battles=1), shared.player(battles=1)
+    claims = [shared.claim(player, "k") for player in (early, late)]
+    shared.leap_to(claims[0]["validUntil"])
+    assert shared.chain.now == claims[0]["validUntil"] == claims[1]["validUntil"]
+    assert [shared.cash(p.wallet, c) for p, c in zip((early, late), claims, strict=True)] == [0, 0]
+    shared.stop()
+    shared.leap_to(claims[0]["validUntil"] + YEAR_S)
+    shared.start()
+    shared.settle()
+    assert shared.states(early) == shared.states(late) == ["confirmed"]
+    assert shared.standing(claims[0]) == "confirmed"
 
 
-def test_the_second_after_is_not_and_the_money_comes_back(world: World) -> None:
+def test_the_second_after_is_not_and_the_money_comes_back(shared: World) -> None:
     """One second later the vault refuses; the refund waits for the margin, and is made once."""
-    player = world.player(battles=1)
-    claim = world.claim(player, "k")
-    world.leap_to(claim["validUntil"] + 1)
-    assert world.cash(player.wallet, claim) == EXPIRED
-    world.settle()
-    assert world.standing(claim) == "expired"
-    assert world.states(player) == ["signed"]
-    world.leap_to(claim["validUntil"] + EXPIRY_MARGIN_S)
-    assert world.states(player) == ["signed"]
-    world.settle()
-    assert world.states(player) == ["refunded"]
-    assert world.balance(player) == REWARD
-    world.leap(YEAR_S)
-    assert world.balance(player) == REWARD
-    assert world.claim(player, "k")["signatureBase64"] == claim["signatureBase64"]
-    assert world.cash(player.wallet, claim) == EXPIRED
+    player = shared.player(battles=1)
+    claim = shared.claim(player, "k")
+    shared.leap_to(claim["validUntil"] + 1)
+    assert shared.cash(player.wallet, claim) == EXPIRED
+    shared.settle()
+    assert shared.standing(claim) == "expired"
+    assert shared.states(player) == ["signed"]
+    shared.leap_to(claim["validUntil"] + EXPIRY_MARGIN_S)
+    assert shared.states(player) == ["signed"]
+    shared.settle()
+    assert shared.states(player) == ["refunded"]
+    assert shared.balance(player) == REWARD
+    shared.leap(YEAR_S)
+    assert shared.balance(player) == REWARD
+    assert shared.claim(player, "k")["signatureBase64"] == claim["signatureBase64"]
+    assert shared.cash(player.wallet, claim) == EXPIRED
 
 
-def test_while_blocks_are_late_no_claim_ends(world: World) -> None:
+def test_while_blocks_are_late_no_claim_ends(shared: World) -> None:
     """A claim sent into a halted chain is neither lost nor refunded; the chain decides after."""
-    player = world.player(battles=1)
-    claim = world.claim(player, "k")
-    world.chain.hold()
-    world.cashing(player.wallet, claim)
-    world.leap(VALIDITY_S - 100)
-    world.settle()
-    refused = world.withdraw(player, "another", amount=1)
+    player = shared.player(battles=1)
+    claim = shared.claim(player, "k")
+    shared.chain.hold()
+    shared.cashing(player.wallet, claim)
+    shared.leap(VALIDITY_S - 100)
+    shared.settle()
+    refused = shared.withdraw(player, "another", amount=1)
     assert (refused.status_code, code_of(refused)) == (503, "unavailable")
     assert details_of(refused)["retryAfterMs"] > 0
-    world.chain.release()
-    world.settle()
-    assert world.states(player) == ["confirmed"]
+    shared.chain.release()
+    shared.settle()
+    assert shared.states(player) == ["confirmed"]
 
 
-def test_a_chain_that_comes_back_too_late_has_refused_the_claim(world: World) -> None:
+def test_a_chain_that_comes_back_too_late_has_refused_the_claim(shared: World) -> None:
     """It waited for its block until after its end: refused there, refunded here."""
-    player = world.player(battles=1)
-    claim = world.claim(player, "k")
-    world.chain.hold()
-    world.cashing(player.wallet, claim)
-    world.leap(LATE_S)
-    world.settle()
-    assert world.states(player) == ["signed"]
-    world.chain.release()
-    assert world.arena.last_seqno(player.wallet.address) == 0
-    world.settle()
-    assert world.states(player) == ["refunded"]
+    player = shared.player(battles=1)
+    claim = shared.claim(player, "k")
+    shared.chain.hold()
+    shared.cashing(player.wallet, claim)
+    shared.leap(LATE_S)
+    shared.settle()
+    assert shared.states(player) == ["signed"]
+    shared.chain.release()
+    assert shared.arena.last_seqno(player.wallet.address) == 0
+    shared.settle()
+    assert shared.states(player) == ["refunded"]
 
 
 # --- by being issued again ---
@@ -204,82 +204,87 @@ def test_a_claim_that_is_not_sent_to_a_poor_vault_comes_back(make_world: MakeWor
     assert world.cash(player.wallet, world.claim(player, "2")) == PAID
 
 
-def test_jettons_and_ton_that_come_to_the_vault_change_no_claim(world: World) -> None:
+def test_jettons_and_ton_that_come_to_the_vault_change_no_claim(shared: World) -> None:
     """A deposit by a player in the midst of a claim is welcome, shown, and nothing else."""
-    player = world.player(battles=2)
-    assert world.cash(player.wallet, world.claim(player, "1")) == PAID
-    world.settle()
-    claim = world.claim(player, "2")
-    own = world.arena.jetton_wallet(player.wallet.address)
+    player = shared.player(battles=2)
+    before = shared.arena.jettons(shared.arena.vault)
+    assert shared.cash(player.wallet, shared.claim(player, "1")) == PAID
+    shared.settle()
+    claim = shared.claim(player, "2")
+    own = shared.arena.jetton_wallet(player.wallet.address)
     transfer = jetton_transfer(
-        destination=world.arena.vault, amount=30, response=player.wallet.address, forward_nanotons=1
+        destination=shared.arena.vault,
+        amount=30,
+        response=player.wallet.address,
+        forward_nanotons=1,
     )
-    world.arena.send(player.wallet, Order(destination=own, value=TON // 10, body=transfer))
-    world.arena.send(player.wallet, Order(destination=world.arena.vault, value=TON // 10))
-    world.given_back += 30
-    world.wait(6)
-    held = data_of(world.get("/api/vault/inventory"))
-    assert held["jettonBalance"] == str(world.arena.jettons(world.arena.vault)) == "999999930"
-    assert held["tonBalanceNano"] == str(world.chain.account(world.arena.vault).balance)
-    assert world.states(player) == ["confirmed", "signed"]
-    assert world.cash(player.wallet, claim) == PAID
+    shared.arena.send(player.wallet, Order(destination=own, value=TON // 10, body=transfer))
+    shared.arena.send(player.wallet, Order(destination=shared.arena.vault, value=TON // 10))
+    shared.given_back += 30
+    shared.wait(6)
+    held = data_of(shared.get("/api/vault/inventory"))
+    assert held["jettonBalance"] == str(shared.arena.jettons(shared.arena.vault))
+    assert shared.arena.jettons(shared.arena.vault) == before - REWARD + 30
+    assert held["tonBalanceNano"] == str(shared.chain.account(shared.arena.vault).balance)
+    assert shared.states(player) == ["confirmed", "signed"]
+    assert shared.cash(player.wallet, claim) == PAID
 
 
 @pytest.mark.parametrize("value", [1_000_000, 20_000_000])
-def test_a_claim_that_brings_too_little_ton(world: World, value: int) -> None:
+def test_a_claim_that_brings_too_little_ton(shared: World, value: int) -> None:
     """With too little to run at all nothing has happened; with little the vault pays the way."""
-    player = world.player(battles=1)
-    claim = world.claim(player, "k")
-    runs = world.cashing(player.wallet, claim, value=value).of(world.arena.vault)
-    paid = world.arena.last_seqno(player.wallet.address) == 1
+    player = shared.player(battles=1)
+    claim = shared.claim(player, "k")
+    runs = shared.cashing(player.wallet, claim, value=value).of(shared.arena.vault)
+    paid = shared.arena.last_seqno(player.wallet.address) == 1
     assert paid == (value == 20_000_000)
     assert len(runs) >= 1
-    world.settle()
-    assert world.states(player) == (["confirmed"] if paid else ["signed"])
+    shared.settle()
+    assert shared.states(player) == (["confirmed"] if paid else ["signed"])
     if not paid:
-        assert world.cash(player.wallet, claim) == PAID
+        assert shared.cash(player.wallet, claim) == PAID
 
 
 # --- by a change of wallets ---
 
 
-def test_a_change_of_wallets_strands_no_claim(world: World) -> None:
+def test_a_change_of_wallets_strands_no_claim(shared: World) -> None:
     """The old wallet's claim goes on beside the new one's; each ends as its chain says."""
-    player = world.player(battles=3)
+    player = shared.player(battles=3)
     old = player.wallet
-    first = world.claim(player, "1")
-    assert world.connect(player, world.arena.wallet("new", version=WalletVersion.V5R1)).is_success
-    second = world.claim(player, "2")
+    first = shared.claim(player, "1")
+    assert shared.connect(player, shared.arena.wallet("new", version=WalletVersion.V5R1)).is_success
+    second = shared.claim(player, "2")
     assert (first["seqno"], second["seqno"]) == (1, 1)
     assert first["toAddress"] != second["toAddress"]
-    assert world.claim(player, "1") == first
-    assert world.cash(player.wallet, first) == 51532
-    assert world.cash(player.wallet, second) == PAID
-    assert world.cash(old, first) == PAID
-    world.settle()
-    assert world.states(player) == ["confirmed"] * 2
-    third = world.claim(player, "3")
-    assert world.connect(player, old).is_success
-    world.leap(LATE_S)
-    assert world.states(player) == ["confirmed", "confirmed", "refunded"]
-    again = world.claim(player, "4")
+    assert shared.claim(player, "1") == first
+    assert shared.cash(player.wallet, first) == 51532
+    assert shared.cash(player.wallet, second) == PAID
+    assert shared.cash(old, first) == PAID
+    shared.settle()
+    assert shared.states(player) == ["confirmed"] * 2
+    third = shared.claim(player, "3")
+    assert shared.connect(player, old).is_success
+    shared.leap(LATE_S)
+    assert shared.states(player) == ["confirmed", "confirmed", "refunded"]
+    again = shared.claim(player, "4")
     assert (again["toAddress"], again["seqno"], third["seqno"]) == (old.address.raw, 2, 2)
-    assert world.cash(old, again) == PAID
+    assert shared.cash(old, again) == PAID
 
 
-def test_a_wallet_that_went_to_another_player_with_a_claim_open(world: World) -> None:
+def test_a_wallet_that_went_to_another_player_with_a_claim_open(shared: World) -> None:
     """The new owner waits until the claim has ended; the money stays that of who withdrew it."""
-    giver, taker = world.player(battles=1), world.player(battles=1)
-    claim = world.claim(giver, "k")
+    giver, taker = shared.player(battles=1), shared.player(battles=1)
+    claim = shared.claim(giver, "k")
     given = giver.wallet
-    assert code_of(world.connect(taker, given)) == "wallet already connected"
-    assert world.connect(giver, world.arena.wallet("spare")).is_success
-    assert world.connect(taker, given).is_success
-    assert code_of(world.withdraw(taker, "early", amount=REWARD)) == "pending_claim"
-    world.leap(LATE_S)
-    assert world.states(giver) == ["refunded"]
-    assert world.balance(giver) == REWARD
-    assert world.cash(given, claim) == EXPIRED
-    assert world.cash(given, world.claim(taker, "now")) == PAID
-    world.settle()
-    assert world.states(taker) == ["confirmed"]
+    assert code_of(shared.connect(taker, given)) == "wallet already connected"
+    assert shared.connect(giver, shared.arena.wallet("spare")).is_success
+    assert shared.connect(taker, given).is_success
+    assert code_of(shared.withdraw(taker, "early", amount=REWARD)) == "pending_claim"
+    shared.leap(LATE_S)
+    assert shared.states(giver) == ["refunded"]
+    assert shared.balance(giver) == REWARD
+    assert shared.cash(given, claim) == EXPIRED
+    assert shared.cash(given, shared.claim(taker, "now")) == PAID
+    shared.settle()
+    assert shared.states(taker) == ["confirmed"]

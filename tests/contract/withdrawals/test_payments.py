@@ -60,32 +60,32 @@ def brokers(world: World, player: Player) -> list[Json]:
 
 
 @pytest.mark.parametrize("version", WalletVersion)
-def test_an_automatic_claim_is_paid(world: World, version: WalletVersion) -> None:
+def test_an_automatic_claim_is_paid(shared: World, version: WalletVersion) -> None:
     """The battle's answer holds a claim that the vault pays; one at a time, the rest is kept."""
-    player = world.player(version)
-    first = data_of(world.fight(player, "1", autoClaim=True))["claim"]
+    player = shared.player(version)
+    first = data_of(shared.fight(player, "1", autoClaim=True))["claim"]
     assert first["amount"] == str(REWARD)
-    second = data_of(world.fight(player, "2", autoClaim=True))["claim"]
+    second = data_of(shared.fight(player, "2", autoClaim=True))["claim"]
     assert second["signatureBase64"] == ""
-    assert world.balance(player) == REWARD
-    assert world.cash(player.wallet, first) == PAID
-    world.settle()
-    assert data_of(world.fight(player, "1", autoClaim=True))["claim"] == first
-    third = data_of(world.fight(player, "3", autoClaim=True))["claim"]
+    assert shared.balance(player) == REWARD
+    assert shared.cash(player.wallet, first) == PAID
+    shared.settle()
+    assert data_of(shared.fight(player, "1", autoClaim=True))["claim"] == first
+    third = data_of(shared.fight(player, "3", autoClaim=True))["claim"]
     assert (third["seqno"], third["amount"]) == (2, str(REWARD))
-    assert world.cash(player.wallet, third) == PAID
-    world.settle()
-    assert world.states(player) == ["confirmed"] * 2
-    assert (world.jettons(player), world.balance(player)) == (2 * REWARD, REWARD)
+    assert shared.cash(player.wallet, third) == PAID
+    shared.settle()
+    assert shared.states(player) == ["confirmed"] * 2
+    assert (shared.jettons(player), shared.balance(player)) == (2 * REWARD, REWARD)
 
 
-def test_an_automatic_claim_that_nobody_sends_comes_back(world: World) -> None:
+def test_an_automatic_claim_that_nobody_sends_comes_back(shared: World) -> None:
     """To the balance, from which it is withdrawn like any other credit."""
-    player = world.player()
-    data_of(world.fight(player, "1", autoClaim=True))
-    world.leap(LATE_S)
-    assert world.states(player) == ["refunded"]
-    assert world.cash(player.wallet, world.claim(player, "by-hand")) == PAID
+    player = shared.player()
+    data_of(shared.fight(player, "1", autoClaim=True))
+    shared.leap(LATE_S)
+    assert shared.states(player) == ["refunded"]
+    assert shared.cash(player.wallet, shared.claim(player, "by-hand")) == PAID
 
 
 # --- brokers for TON ---
@@ -114,32 +114,32 @@ def test_d15_d19_a_payment_buys_one_broker(
     assert len(brokers(world, player)) == 2
 
 
-def test_d14_payments_that_do_not_pay(world: World) -> None:
+def test_d14_payments_that_do_not_pay(shared: World) -> None:
     """Each is refused with its reason, makes nothing, and doesn't spoil a good one."""
-    player = world.player(nanotons=50 * TON)
-    stranger = world.player(nanotons=50 * TON)
+    player = shared.player(nanotons=50 * TON)
+    stranger = shared.player(nanotons=50 * TON)
     back = Order(destination=SHOP, value=TON, bounce=True)
-    bounced = world.arena.send(player.wallet, back).of(SHOP)[0].hash.hex()
+    bounced = shared.arena.send(player.wallet, back).of(SHOP)[0].hash.hex()
     outgoing = (
-        world.arena.send(player.wallet, Order(destination=SHOP, value=TON, bounce=False))
+        shared.arena.send(player.wallet, Order(destination=SHOP, value=TON, bounce=False))
         .of(player.wallet.address)[0]
         .hash.hex()
     )
     expected = {
-        pay(world, stranger): "sender",
-        pay(world, player, TON - 1): "amount",
-        pay(world, stranger, text="aiba:create-broker:1"): "sender",
-        pay(world, player, to=stranger.wallet.address): "not_found",
+        pay(shared, stranger): "sender",
+        pay(shared, player, TON - 1): "amount",
+        pay(shared, stranger, text="aiba:create-broker:1"): "sender",
+        pay(shared, player, to=stranger.wallet.address): "not_found",
         bounced: "bounced",
         outgoing: "not_found",
         "ab" * 32: "not_found",
     }
     for tx_hash, reason in expected.items():
-        refused = buy(world, player, tx_hash)
+        refused = buy(shared, player, tx_hash)
         assert (refused.status_code, code_of(refused)) == (400, "TON payment verification failed")
         assert details_of(refused)["reason"] == reason
-    assert len(brokers(world, player)) == 1
-    assert data_of(buy(world, player, pay(world, player)), 201)["listed"] is True
+    assert len(brokers(shared, player)) == 1
+    assert data_of(buy(shared, player, pay(shared, player)), 201)["listed"] is True
 
 
 def test_a_payment_elsewhere_is_found_by_an_index_and_refused(make_world: MakeWorld) -> None:
@@ -150,22 +150,22 @@ def test_a_payment_elsewhere_is_found_by_an_index_and_refused(make_world: MakeWo
     assert details_of(refused)["reason"] == "destination"
 
 
-def test_a_payment_is_good_for_a_day(world: World) -> None:
+def test_a_payment_is_good_for_a_day(shared: World) -> None:
     """The next day it is too old, and stays so."""
-    player = world.player(nanotons=PAYER_TON)
-    tx_hash, other = pay(world, player), pay(world, player)
-    world.leap(DAY_S - 30)
-    assert data_of(buy(world, player, tx_hash), 201)
-    world.leap(60)
-    assert details_of(buy(world, player, other))["reason"] in ("age", "not_found")
+    player = shared.player(nanotons=PAYER_TON)
+    tx_hash, other = pay(shared, player), pay(shared, player)
+    shared.leap(DAY_S - 30)
+    assert data_of(buy(shared, player, tx_hash), 201)
+    shared.leap(60)
+    assert details_of(buy(shared, player, other))["reason"] in ("age", "not_found")
 
 
-def test_an_order_comment_binds_a_payment_from_any_wallet(world: World) -> None:
+def test_an_order_comment_binds_a_payment_from_any_wallet(shared: World) -> None:
     """A refusal names the comment; with it a stranger's payment buys for the named player."""
-    player, friend = world.player(), world.player(nanotons=PAYER_TON)
-    wanted = details_of(buy(world, player, pay(world, friend)))["comment"]
-    tx_hash = pay(world, friend, text=wanted)
-    assert data_of(buy(world, player, tx_hash), 201)
+    player, friend = shared.player(), shared.player(nanotons=PAYER_TON)
+    wanted = details_of(buy(shared, player, pay(shared, friend)))["comment"]
+    tx_hash = pay(shared, friend, text=wanted)
+    assert data_of(buy(shared, player, tx_hash), 201)
 
 
 def test_a_provider_of_another_network_is_not_believed(make_world: MakeWorld) -> None:

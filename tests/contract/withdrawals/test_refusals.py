@@ -16,38 +16,38 @@ SIGNATURE = 48401
 NOT_OWNER = 132
 
 
-def test_four_claims_in_a_row_by_wallets_of_both_kinds(world: World) -> None:
+def test_four_claims_in_a_row_by_wallets_of_both_kinds(shared: World) -> None:
     """Each is paid to the unit and confirmed, whichever wallet sends it."""
-    players = [world.player(version, battles=4) for version in WalletVersion]
+    players = [shared.player(version, battles=4) for version in WalletVersion]
     for seqno in range(1, 5):
         for player in players:
-            claim = world.claim(player, f"claim-{seqno}")
+            claim = shared.claim(player, f"claim-{seqno}")
             assert claim["seqno"] == seqno
-            assert world.cash(player.wallet, claim) == PAID
-        world.settle()
+            assert shared.cash(player.wallet, claim) == PAID
+        shared.settle()
     for player in players:
-        assert world.states(player) == ["confirmed"] * 4
-        assert world.jettons(player) == 4 * REWARD
-        assert world.balance(player) == 0
-    books = world.reconcile()
+        assert shared.states(player) == ["confirmed"] * 4
+        assert shared.jettons(player) == 4 * REWARD
+        assert shared.balance(player) == 0
+    books = shared.reconcile()
     assert (books.debited, books.confirmed) == (8 * REWARD, 8 * REWARD)
 
 
-def test_a_claim_is_paid_once(world: World) -> None:
+def test_a_claim_is_paid_once(shared: World) -> None:
     """Sent again, alone or twice in one message, it is refused; the service counts it once."""
-    player = world.player(battles=2)
-    claim = world.claim(player, "1")
-    assert world.cash(player.wallet, claim) == PAID
-    assert world.cash(player.wallet, claim) == SEQNO
-    world.settle()
-    assert world.cash(player.wallet, claim) == SEQNO
-    second = world.claim(player, "2")
-    order = world.order(second)
-    runs = world.arena.send(player.wallet, order, order).of(world.arena.vault)
+    player = shared.player(battles=2)
+    claim = shared.claim(player, "1")
+    assert shared.cash(player.wallet, claim) == PAID
+    assert shared.cash(player.wallet, claim) == SEQNO
+    shared.settle()
+    assert shared.cash(player.wallet, claim) == SEQNO
+    second = shared.claim(player, "2")
+    order = shared.order(second)
+    runs = shared.arena.send(player.wallet, order, order).of(shared.arena.vault)
     assert [one.exit_code for one in runs if one.exit_code is not None] == [PAID, SEQNO]
-    world.settle()
-    assert world.states(player) == ["confirmed"] * 2
-    assert world.jettons(player) == 2 * REWARD
+    shared.settle()
+    assert shared.states(player) == ["confirmed"] * 2
+    assert shared.jettons(player) == 2 * REWARD
 
 
 @pytest.mark.parametrize(
@@ -64,40 +64,40 @@ def test_a_claim_is_paid_once(world: World) -> None:
     ],
 )
 def test_a_claim_that_was_tampered_with(
-    world: World, changes: dict[str, object], exit_code: int
+    shared: World, changes: dict[str, object], exit_code: int
 ) -> None:
     """The vault refuses it, which leaves the claim as it was: the true one is paid."""
-    player = world.player(battles=1)
-    claim = world.claim(player, "k")
-    assert world.cash(player.wallet, claim | changes) == exit_code
-    world.settle()
-    assert world.states(player) == ["signed"]
-    assert world.standing(claim) == "pending"
-    assert world.cash(player.wallet, claim) == PAID
-    world.settle()
-    assert world.states(player) == ["confirmed"]
+    player = shared.player(battles=1)
+    claim = shared.claim(player, "k")
+    assert shared.cash(player.wallet, claim | changes) == exit_code
+    shared.settle()
+    assert shared.states(player) == ["signed"]
+    assert shared.standing(claim) == "pending"
+    assert shared.cash(player.wallet, claim) == PAID
+    shared.settle()
+    assert shared.states(player) == ["confirmed"]
 
 
-def test_a_skipped_claim_leaves_no_way_to_the_next_one(world: World) -> None:
+def test_a_skipped_claim_leaves_no_way_to_the_next_one(shared: World) -> None:
     """Of a claim and a forged successor, only the first is taken; then the real second one."""
-    player = world.player(battles=2)
-    first = world.claim(player, "1")
-    assert world.cash(player.wallet, first | {"seqno": 2}) == SEQNO
-    assert world.cash(player.wallet, first) == PAID
-    assert world.cash(player.wallet, first | {"seqno": 2}) == SIGNATURE
-    world.settle()
-    assert world.cash(player.wallet, world.claim(player, "2")) == PAID
+    player = shared.player(battles=2)
+    first = shared.claim(player, "1")
+    assert shared.cash(player.wallet, first | {"seqno": 2}) == SEQNO
+    assert shared.cash(player.wallet, first) == PAID
+    assert shared.cash(player.wallet, first | {"seqno": 2}) == SIGNATURE
+    shared.settle()
+    assert shared.cash(player.wallet, shared.claim(player, "2")) == PAID
 
 
-def test_another_wallet_can_not_send_a_claim(world: World) -> None:
+def test_another_wallet_can_not_send_a_claim(shared: World) -> None:
     """Neither to its recipient, nor, with the recipient changed, to itself."""
-    player, thief = world.player(battles=1), world.player()
-    claim = world.claim(player, "k")
-    assert world.cash(thief.wallet, claim) == SENDER
+    player, thief = shared.player(battles=1), shared.player()
+    claim = shared.claim(player, "k")
+    assert shared.cash(thief.wallet, claim) == SENDER
     stolen = claim | {"toAddress": thief.wallet.address.raw}
-    assert world.cash(thief.wallet, stolen) == SIGNATURE
-    assert world.cash(player.wallet, claim) == PAID
-    assert world.jettons(thief) == 0
+    assert shared.cash(thief.wallet, stolen) == SIGNATURE
+    assert shared.cash(player.wallet, claim) == PAID
+    assert shared.jettons(thief) == 0
 
 
 def test_an_oracle_that_the_vault_does_not_know(make_world: MakeWorld) -> None:
@@ -124,14 +124,14 @@ def test_a_claim_on_another_jetton(make_world: MakeWorld) -> None:
     assert world.cash(player.wallet, world.claim(player, "2")) == PAID
 
 
-def test_only_the_owner_names_another_oracle(world: World) -> None:
+def test_only_the_owner_names_another_oracle(shared: World) -> None:
     """A player's attempt changes nothing: claims of the old key are paid on."""
-    player = world.player(battles=1)
-    claim = world.claim(player, "k")
-    order = Order(destination=world.arena.vault, value=TON // 10, body=set_oracle(bytes(32)))
-    trace = world.arena.send(player.wallet, order)
-    assert trace.exit_code(world.arena.vault) == NOT_OWNER
-    assert world.cash(player.wallet, claim) == PAID
+    player = shared.player(battles=1)
+    claim = shared.claim(player, "k")
+    order = Order(destination=shared.arena.vault, value=TON // 10, body=set_oracle(bytes(32)))
+    trace = shared.arena.send(player.wallet, order)
+    assert trace.exit_code(shared.arena.vault) == NOT_OWNER
+    assert shared.cash(player.wallet, claim) == PAID
 
 
 @pytest.mark.parametrize("version", WalletVersion)
