@@ -23,10 +23,13 @@ if TYPE_CHECKING:
         SignerContract,
         StoreContract,
     )
+    from aiba_domain.testing.history import HistoryContract, check_history
     from aiba_domain.testing.report import Outcome, Report, Result
 
 _HOMES: Final = {
     "check": "checking",
+    "HistoryContract": "history",
+    "check_history": "history",
     "Outcome": "report",
     "Report": "report",
     "Result": "report",
@@ -36,6 +39,7 @@ __all__ = [
     "Capability",
     "ChainReaderContract",
     "ClockContract",
+    "HistoryContract",
     "IdentityContract",
     "ObserverContract",
     "OutboxContract",
@@ -49,6 +53,7 @@ __all__ = [
     "SignerContract",
     "StoreContract",
     "check",
+    "check_history",
 ]
 
 

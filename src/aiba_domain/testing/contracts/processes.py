@@ -55,7 +55,7 @@ class Worker:
         rest, errors = self._process.communicate()
         if self._process.returncode:
             raise AssertionError("the adapter's own process failed:\n" + errors)
-        return rest.split()
+        return rest.splitlines()
 
 
 @contextlib.contextmanager
@@ -65,6 +65,16 @@ def started(suite: Any, folder: Path, task: str) -> Iterator[Worker]:  # noqa: A
     It ends with the block, or after three minutes at the latest.
     """
     opener = getattr(type(suite), "opener", None) or type(suite)
+    with started_by(opener, folder, task) as worker:
+        yield worker
+
+
+@contextlib.contextmanager
+def started_by(opener: Any, folder: Path, task: str) -> Iterator[Worker]:  # noqa: ANN401 - a class or a function
+    """Start a process as `started` does, with the suite's class or a function that opens a store.
+
+    A task may also be `MODULE:FUNCTION ARGUMENTS`: a function of the store and of that text.
+    """
     module, file, name = _place(opener)
     environ = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-m", __name__, module, file, name, str(folder), task]
@@ -83,7 +93,7 @@ def started(suite: Any, folder: Path, task: str) -> Iterator[Worker]:  # noqa: A
 
 def _place(opener: Any) -> tuple[str, str, str]:  # noqa: ANN401 - a class or a function
     """Return the module, file and name by which another process finds a class or a function."""
-    name = opener.__qualname__
+    name = getattr(opener, "__qualname__", repr(opener))
     if "<" in name:
         raise AssertionError(
             f"{name} can't be opened by another process: write it at the top of a module"
@@ -111,7 +121,8 @@ def _opener(module: str, file: str, name: str) -> Opener:
     return found
 
 
-def _say(text: object) -> None:
+def say(text: object) -> None:
+    """Report a line to whoever started this process."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -130,16 +141,16 @@ async def _endless(store: Store) -> None:
                     remember=refusal(f"k{number}"),
                 )
             )
-            _say(number)
+            say(number)
 
     await asyncio.gather(*(one_after_another() for _ in range(4)))
 
 
 async def _increments(store: Store) -> None:
     """Add one to a balance again and again; report the balances that were seen."""
-    _say("open")
+    say("open")
     for _ in range(INCREMENTS):
-        _say(await patiently(store, increment))
+        say(await patiently(store, increment))
     await store.close()
 
 
@@ -151,7 +162,19 @@ TASKS: Final[dict[str, Callable[[Store], Awaitable[None]]]] = {
 
 async def _main(module: str, file: str, name: str, folder: str, task: str) -> None:
     store = await _opener(module, file, name)(Path(folder))
-    await TASKS[task](store)
+    await _task(task)(store)
+
+
+def _task(task: str) -> Callable[[Store], Awaitable[None]]:
+    """Find a task by its name or place."""
+    if task in TASKS:
+        return TASKS[task]
+    place, _, arguments = task.partition(" ")
+    module, _, function = place.partition(":")
+    found: Callable[[Store, str], Awaitable[None]] = getattr(
+        importlib.import_module(module), function
+    )
+    return lambda store: found(store, arguments)
 
 
 if __name__ == "__main__":

@@ -20,11 +20,13 @@ from aiba_domain.testing.contracts.sessions import SessionsContract
 from aiba_domain.testing.contracts.signer import SignerContract
 from aiba_domain.testing.contracts.store import StoreContract
 from aiba_domain.testing.contracts.suite import Capability, PortContract, is_base, needed
+from aiba_domain.testing.history.contract import HistoryContract
 
 SUITES: Final[Mapping[str, type[PortContract]]] = {
     suite.__name__: suite
     for suite in (
         StoreContract,
+        HistoryContract,
         SignerContract,
         ChainReaderContract,
         PaymentReaderContract,
