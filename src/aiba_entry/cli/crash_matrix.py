@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from aiba_domain.testing.crash_matrix import Depth, MatrixReport, Verdict, cells, run_matrix, table
-from aiba_entry.cli.crash_matrix_parts import STORES, opener, parts
+from aiba_entry.cli.crash_matrix_parts import STORES, opener, parts, quick_folder
 from aiba_entry.observability import configure_logging
 
 
@@ -50,4 +50,7 @@ def _run(store: str, depth: Depth) -> MatrixReport:
         def told(verdict: Verdict) -> None:
             progress.update(task, advance=1, description=verdict.cell.call)
 
-        return run_matrix(opener(store), parts=parts(store), depth=depth, report=told)
+        with quick_folder() as folder:
+            return run_matrix(
+                opener(store), parts=parts(store), depth=depth, folder=folder, report=told
+            )

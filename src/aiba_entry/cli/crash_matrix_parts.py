@@ -1,7 +1,9 @@
 """What the crash matrix runs on: this project's own adapters on each port that it can have."""
 
+import contextlib
 import json
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -46,6 +48,19 @@ _POLICY: Final = SigningPolicy(
         ),
     )
 )
+
+
+@contextlib.contextmanager
+def quick_folder() -> Iterator[Path]:
+    """Give a folder that goes away, in memory where the machine has one.
+
+    What dies in a matrix are processes, not machines, so nothing has to reach a disk.
+    """
+    shared = Path("/dev/shm")  # noqa: S108 - the folder is made in it under a new name
+    with tempfile.TemporaryDirectory(
+        prefix="aiba-crash-matrix-", dir=shared if shared.is_dir() else None
+    ) as folder:
+        yield Path(folder)
 
 
 def opener(store: str) -> OpenStore:

@@ -17,8 +17,10 @@ _COMMANDS: Final = {
     "policy": "aiba_entry.cli.policy:policy",
     "mod": "aiba_entry.cli.mod:mod",
     "audit": "aiba_entry.cli.audit:audit",
+    "conformance": "aiba_entry.cli.conformance:conformance",
     "signer": "aiba_entry.cli.signer:signer",
     "simulate": "aiba_entry.cli.simulate:simulate_command",
+    "crash-matrix": "aiba_entry.cli.crash_matrix:crash_matrix",
 }
 
 

@@ -1,5 +1,6 @@
 """The crash matrix on SQLite: each cell, and the write of every command."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from aiba_domain.ports import Store
 from aiba_domain.testing.crash_matrix import Depth, run_matrix, table
 from aiba_domain.testing.crash_matrix.contract import CrashMatrixContract
-from aiba_entry.cli.crash_matrix_parts import STORES, opener, parts
+from aiba_entry.cli.crash_matrix_parts import STORES, opener, parts, quick_folder
 
 
 class TestSqlite(CrashMatrixContract):
@@ -15,6 +16,12 @@ class TestSqlite(CrashMatrixContract):
 
     parts = parts("sqlite")
     depth = Depth.SHORT
+
+    @pytest.fixture(name="matrix_folder", scope="class")
+    @classmethod
+    def _matrix_folder(cls) -> Iterator[Path]:
+        with quick_folder() as folder:
+            yield folder
 
     async def open_store(self, folder: Path) -> Store:
         """Open the store of a folder."""
@@ -25,5 +32,6 @@ class TestSqlite(CrashMatrixContract):
 @pytest.mark.parametrize("store", STORES)
 def test_every_time_in_every_scenario(store: str) -> None:
     """Every call is struck each time that any scenario makes it."""
-    report = run_matrix(opener(store), parts=parts(store), depth=Depth.FULL)
+    with quick_folder() as folder:
+        report = run_matrix(opener(store), parts=parts(store), depth=Depth.FULL, folder=folder)
     assert report.is_passed, table(report)

@@ -364,9 +364,9 @@ class Bench:
         self.chain.block()
         self.chain.sync()
 
-    def expire(self) -> None:
-        """Let chain time pass until every claim made before has expired."""
-        self.chain.block(VALIDITY_S + EXPIRY_MARGIN_S + 1)
+    def expire(self, validity_s: int = VALIDITY_S) -> None:
+        """Let chain time pass until everything has expired that is valid so long, in seconds."""
+        self.chain.block(validity_s + EXPIRY_MARGIN_S + 1)
         self.chain.sync()
 
 

@@ -21,7 +21,8 @@ class CrashMatrixContract(ABC):
 
     `parts` is what beside the store is the author's own, and whether opening a folder again finds
     what was answered. What isn't declared is skipped, and not passed. `depth` says how often each
-    cell is run.
+    cell is run. The fixture `matrix_folder` may be overridden: processes die here, not machines, so
+    a folder in memory is as good and faster.
     """
 
     parts: ClassVar[Parts] = Parts()
@@ -31,11 +32,15 @@ class CrashMatrixContract(ABC):
     async def open_store(self, folder: Path) -> Store:
         """Open the store of a folder; a durable one opens the same data again."""
 
+    @pytest.fixture(name="matrix_folder", scope="class")
+    @classmethod
+    def _matrix_folder(cls, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tmp_path_factory.mktemp("crash-matrix")
+
     @pytest.fixture(name="matrix", scope="class")
     @classmethod
-    def _matrix(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Matrix]:
-        folder = tmp_path_factory.mktemp("crash-matrix")
-        with opened(cls().open_store, cls.parts, depth=cls.depth, folder=folder) as matrix:
+    def _matrix(cls, matrix_folder: Path) -> Iterator[Matrix]:
+        with opened(cls().open_store, cls.parts, depth=cls.depth, folder=matrix_folder) as matrix:
             yield matrix
 
     @pytest.mark.parametrize("cell", CELLS, ids=str)

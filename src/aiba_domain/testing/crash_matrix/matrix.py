@@ -126,15 +126,21 @@ def run_matrix(
     *,
     parts: Parts | None = None,
     only: Collection[Cell] | None = None,
+    scenarios: Collection[str] | None = None,
     depth: Depth = Depth.USUAL,
+    folder: Path | None = None,
     report: Callable[[Verdict], None] = lambda _verdict: None,
 ) -> MatrixReport:
     """Run all cells, or `only` some, and return what came of them.
 
-    `report` is told every verdict as soon as it is there.
+    `scenarios` are the names of those that are lived through, all of `SCENARIOS` by default.
+    Stores are opened in `folder`, or in one that goes away. `report` is told every verdict as soon
+    as it is there.
     """
     verdicts = []
-    with opened(open_store, parts or Parts(), depth=depth) as matrix:
+    with opened(
+        open_store, parts or Parts(), scenarios=scenarios, depth=depth, folder=folder
+    ) as matrix:
         for cell in cells():
             if only is None or cell in only:
                 verdict = matrix.judge(cell)
@@ -145,11 +151,16 @@ def run_matrix(
 
 @contextmanager
 def opened(
-    open_store: OpenStore, parts: Parts, *, depth: Depth = Depth.USUAL, folder: Path | None = None
+    open_store: OpenStore,
+    parts: Parts,
+    *,
+    scenarios: Collection[str] | None = None,
+    depth: Depth = Depth.USUAL,
+    folder: Path | None = None,
 ) -> Iterator["Matrix"]:
     """Give a matrix while the context lasts; its runs are in `folder`, or in one that goes away."""
     with asyncio.Runner() as runner, tempfile.TemporaryDirectory() as own:
-        yield Matrix(open_store, parts, runner, folder or Path(own), depth)
+        yield Matrix(open_store, parts, runner, folder or Path(own), depth, scenarios)
 
 
 class Matrix:
@@ -162,6 +173,7 @@ class Matrix:
         runner: asyncio.Runner,
         folder: Path,
         depth: Depth = Depth.USUAL,
+        scenarios: Collection[str] | None = None,
     ) -> None:
         """Run in a folder, on a runner that whoever made it closes."""
         self._open_store = open_store
@@ -169,6 +181,8 @@ class Matrix:
         self._runner = runner
         self._folder = folder
         self._depth = depth
+        wanted = SCENARIOS if scenarios is None else scenarios
+        self._scenarios = [each for each in SCENARIOS.values() if each.name in wanted]
         self._numbers = count()
         self._undisturbed: dict[str, tuple[Ending, Mapping[str, int]]] = {}
         self._stage: Path | None = None
@@ -198,7 +212,7 @@ class Matrix:
     def strikes(self, cell: Cell) -> Iterator[tuple[Scenario, Strike]]:
         """Yield the runs of a cell at this depth: the scenarios, and when the fault strikes."""
         has_run = False
-        for scenario in SCENARIOS.values():
+        for scenario in self._scenarios:
             if self._parts.lack(scenario.needs):
                 continue
             for nth in self._when(scenario, cell.call, has_run=has_run):
@@ -241,8 +255,8 @@ class Matrix:
         """Return how often a scenario makes a call; once where it fails even undisturbed."""
         try:
             return self.undisturbed(scenario)[1].get(call, 0)
-        except Exception:  # noqa: BLE001 - the run that is told to strike once fails with it
-            return int(call in scenario.reaches)
+        except Exception:  # noqa: BLE001 - the run that is to be struck fails with it, and is told
+            return 1
 
     def _run(self, scenario: Scenario, strike: Strike | None) -> tuple[Ending, Injector]:
         return self._runner.run(self._live(scenario, strike))

@@ -17,6 +17,7 @@ from aiba_domain.claims.commands import (
     BY_REQUEST,
     ConnectWallet,
     RecordSignature,
+    ReserveBattleClaim,
     ReserveClaim,
     SettleClaim,
     claim_id,
@@ -91,9 +92,9 @@ def claim_of(player: str) -> str:
     return claim_id(player, BY_REQUEST, key_of(player))
 
 
-def reserve(player: str) -> ReserveClaim:
+def reserve(player: str, kind: type[ReserveClaim] = ReserveClaim) -> ReserveClaim:
     """Return the reservation of a withdrawal before the chain has paid anything."""
-    return ReserveClaim(
+    return kind(
         amount=AMOUNT,
         vault=VAULT,
         jetton_master=JETTON_MASTER,
@@ -159,6 +160,7 @@ COMMANDS: Final[Mapping[type[Command[Any]], tuple[Principal, Command[Any]]]] = {
         (OPERATOR, ChangePolicy(changes={"train_neur_cost": 30})),
         (Principal(id=NEWCOMER), ConnectWallet(address=wallet(NEWCOMER))),
         (Principal(id=HERO), reserve(HERO)),
+        (Principal(id=HERO), reserve(HERO, ReserveBattleClaim)),
         (
             OPERATOR,
             RecordSignature(
@@ -195,6 +197,7 @@ MONEY: Final = frozenset(
         ClaimDaily,
         ClaimDailyCombo,
         ReserveClaim,
+        ReserveBattleClaim,
         SettleClaim,
     }
 )
