@@ -8,11 +8,13 @@ from dataclasses import replace
 from typing import Final
 
 from aiba_adapters.signing.local import LocalSigner, oracle_key
+from aiba_adapters.signing.oracle_keys import NamedKeys, VaultKeys
+from aiba_adapters.signing.remote import RemoteSigner
 from aiba_adapters.toncenter.endpoints import Provider, endpoint
 from aiba_adapters.toncenter.reader import Freshness, ToncenterReader, open_reader
 from aiba_domain.application.purchases import Cashier, Purchases
 from aiba_domain.application.withdrawals import Contracts, Withdrawals
-from aiba_domain.claims.ports import VaultReader
+from aiba_domain.claims.ports import Signer, VaultReader
 from aiba_domain.ports import Unavailable
 from aiba_entry.chain_metrics import ChainMetrics, Settled
 from aiba_entry.container import Container
@@ -36,7 +38,11 @@ async def on_chain(container: Container) -> AsyncIterator[None]:
         yield
         return
     reader = reader_for(ton, container)
-    withdrawals = configure(container, ton, reader)
+    remote = remote_signer(ton, reader)
+    signer = remote or LocalSigner(
+        oracle_key(ton.oracle_environ), vault=ton.vault, jetton_master=ton.jetton_master
+    )
+    withdrawals = configure(container, ton, reader, signer)
     keeper = Keeper(
         withdrawals=withdrawals,
         vault=ton.vault,
@@ -51,6 +57,8 @@ async def on_chain(container: Container) -> AsyncIterator[None]:
         settling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await settling
+        if remote is not None:
+            await remote.close()
         await reader.close()
 
 
@@ -73,15 +81,24 @@ def reader_for(ton: TonSettings, container: Container) -> ToncenterReader:
     )
 
 
-def configure(container: Container, ton: TonSettings, reader: ToncenterReader) -> Withdrawals:
-    """Open vault and shop on a reader."""
+def remote_signer(ton: TonSettings, reader: ToncenterReader) -> RemoteSigner | None:
+    """Return the signer that the settings name, None where this process has the key itself."""
+    if ton.signer is None:
+        return None
+    named = ton.signer.public_keys
+    keys = NamedKeys(named) if named else VaultKeys(reader, ton.vault)
+    return RemoteSigner(ton.signer.place, keys=keys)
+
+
+def configure(
+    container: Container, ton: TonSettings, reader: ToncenterReader, signer: Signer
+) -> Withdrawals:
+    """Open vault and shop on a reader; claims are signed by a signer."""
     contracts = Contracts(vault=ton.vault, jetton_master=ton.jetton_master)
     withdrawals = Withdrawals(
         pipeline=container.pipeline(),
         store=container.store(),
-        signer=LocalSigner(
-            oracle_key(ton.oracle_environ), vault=ton.vault, jetton_master=ton.jetton_master
-        ),
+        signer=signer,
         chain=reader,
         contracts=contracts,
     )

@@ -18,6 +18,7 @@ from typing import Final
 
 from aiba_adapters.signing.local import KEY_VARIABLE
 from aiba_entry.dev_secrets import dev_oracle_key
+from aiba_entry.signer_access import URL as SIGNER_URL
 
 DIRECTORY: Final = "chain"
 """Where in the data directory the chain is kept."""
@@ -37,6 +38,7 @@ OWN_SETTINGS: Final = (
     "TON_API_KEY_FILE",
     KEY_VARIABLE,
     f"{KEY_VARIABLE}_FILE",
+    SIGNER_URL,
     "CREATED_BROKERS_WALLET",
 )
 """Whoever sets one of these means another chain."""

@@ -10,6 +10,8 @@ from aiba_adapters.signing.local import KEY_VARIABLE, OracleKeyUnusable, oracle_
 from aiba_adapters.ton.addresses import AddressRefused, parse
 from aiba_adapters.ton.proof import Network
 from aiba_adapters.toncenter.endpoints import endpoint
+from aiba_entry import signer_access
+from aiba_entry.signer_access import SignerAccess, load_access
 
 NEEDED: Final = (
     "ARENA_VAULT_ADDRESS",
@@ -21,7 +23,7 @@ NEEDED: Final = (
 
 _KEY_VARIABLES: Final = (KEY_VARIABLE, f"{KEY_VARIABLE}_FILE")
 _SHOP_WALLET: Final = "CREATED_BROKERS_WALLET"
-_WANTING: Final = (*NEEDED, *_KEY_VARIABLES, _SHOP_WALLET)
+_WANTING: Final = (*NEEDED, *_KEY_VARIABLES, *signer_access.VARIABLES, _SHOP_WALLET)
 """What can only be meant if all that is needed is there."""
 
 LEGACY_DISPATCH: Final = "ENABLE_LEGACY_PENDING_AIBA_DISPATCH"
@@ -60,6 +62,7 @@ Get = Callable[[str], str | None]
 class TonSettings:
     """What the process is told about the chain. Addresses are raw; its repr shows no secret.
 
+    The oracle's key is in `oracle_environ`, or with the `signer`, then it isn't in this process.
     `proof_domains` are those a wallet may sign for. `wallet_without_proof` lets a player bind a
     wallet by saying so; it is never true in prod, nor is `chain_keeps_own_time`, which believes
     blocks that are old by our clock. `requests_per_s` None is what toncenter gives by itself.
@@ -76,6 +79,7 @@ class TonSettings:
     min_vault_ton_nano: int
     created_brokers_wallet: str | None
     oracle_environ: Mapping[str, str]
+    signer: SignerAccess | None
     requests_per_s: float | None
     chain_keeps_own_time: bool
 
@@ -83,7 +87,8 @@ class TonSettings:
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, for whoever must keep them out of a text."""
         key = self.oracle_environ.get(KEY_VARIABLE)
-        return tuple(secret for secret in (self.api_key, key) if secret)
+        token = self.signer.place.token if self.signer else None
+        return tuple(secret for secret in (self.api_key, key, token) if secret)
 
     def __repr__(self) -> str:
         # Not even the provider's URL: some providers have the key in its path.
@@ -108,6 +113,7 @@ def load_ton(
         if get(name) is None:
             fault(name, "is required where withdrawals are configured")
     network = _network(get("TON_NETWORK"), fault, prod=prod)
+    signer = load_access(environ, fault, prod=prod)
     testnet = network is Network.TESTNET
     return TonSettings(
         vault=_address("ARENA_VAULT_ADDRESS", get, fault, testnet=testnet) or "",
@@ -127,7 +133,8 @@ def load_ton(
             default=DEFAULT_MIN_VAULT_TON_NANO,
         ),
         created_brokers_wallet=_address(_SHOP_WALLET, get, fault, testnet=testnet),
-        oracle_environ=_oracle(get, fault),
+        oracle_environ=_oracle(get, fault, has_signer=bool(get(signer_access.URL))),
+        signer=signer,
         requests_per_s=_rate(get, fault),
         chain_keeps_own_time=own_time,
     )
@@ -178,9 +185,16 @@ def _domains(name: str, get: Get, fault: Fault) -> frozenset[str]:
     return found
 
 
-def _oracle(get: Get, fault: Fault) -> Mapping[str, str]:
-    """Return the key as an environment that holds nothing else, wherever it was read from."""
+def _oracle(get: Get, fault: Fault, *, has_signer: bool) -> Mapping[str, str]:
+    """Return the key as an environment that holds nothing else, wherever it was read from.
+
+    With a signer there must be none: a key in two places is isolated in neither.
+    """
     given = {name: text for name in _KEY_VARIABLES if (text := get(name))}
+    if has_signer:
+        for name in given:
+            fault(name, f"is given beside {signer_access.URL}: the key belongs to the signer alone")
+        return {}
     try:
         return {KEY_VARIABLE: bytes(oracle_key(given)).hex()}
     except OracleKeyUnusable as error:

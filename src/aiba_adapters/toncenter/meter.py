@@ -54,6 +54,7 @@ class Question(StrEnum):
     SEQNO = "seqno"
     INVENTORY = "inventory"
     PAYMENT = "payment"
+    ORACLE_KEY = "oracle_key"
 
 
 class Outcome(StrEnum):

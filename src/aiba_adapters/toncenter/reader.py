@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 _MS: Final = 1_000
 _WALLET_DATA: Final = 4
+_KEY_BYTES: Final = 32
 _MOST_KEPT: Final = 10_000
 
 
@@ -159,6 +160,22 @@ class ToncenterReader:
             return None if bag is None else payment_of(bag, tx_hash, head.network)
 
         return await self._first(Question.PAYMENT, ask)
+
+    async def oracle_key(self, vault: str) -> bytes:
+        """Return the 32 bytes of the public key that a vault believes now."""
+        address = parse_canonical(vault, field="vault")
+
+        async def ask(source: _Source) -> bytes:
+            await self._head(source)
+            answer = await source.api.run(address, "getOraclePublicKey")
+            if not answer.has_code:
+                raise Unavailable("there is no vault at this address")
+            key = stack_number(_top(answer))
+            if not 0 <= key < 2 ** (8 * _KEY_BYTES):
+                raise BadAnswer("a key of another length")
+            return key.to_bytes(_KEY_BYTES, "big")
+
+        return await self._first(Question.ORACLE_KEY, ask)
 
     # A recipient's seqno
 

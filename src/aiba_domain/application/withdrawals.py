@@ -189,7 +189,7 @@ class Withdrawals:
             signed = await self._signer.sign(claim.terms)
         except SignerUnavailable as error:
             self._pipeline.missed(ReserveClaim)
-            raise Unavailable(str(error)) from error
+            raise Unavailable(str(error), retry_after_ms=error.retry_after_ms) from error
         except SignerRefused as refused:
             self._pipeline.missed(ReserveClaim)
             raise DomainError("claim not signed", reason=refused.code) from None

@@ -17,7 +17,15 @@ class SignedClaim:
 
 
 class SignerUnavailable(Exception):  # noqa: N818 - named for the state of the port
-    """The signer can't answer now; the same terms may be sent again."""
+    """The signer can't answer now; the same terms may be sent again.
+
+    `retry_after_ms` says when that is worth while.
+    """
+
+    def __init__(self, reason: str = "", *, retry_after_ms: int = 1_000) -> None:
+        """Say why, for the log."""
+        super().__init__(reason)
+        self.retry_after_ms = retry_after_ms
 
 
 class SignerRefused(Exception):  # noqa: N818 - a refusal, as the domain names its own

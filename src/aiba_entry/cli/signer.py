@@ -23,6 +23,7 @@ from aiba_domain.signing.interchange import MergeRefused, Protection
 from aiba_domain.signing.model import Lock, Network, StoreState
 from aiba_domain.signing.ports import ProtectionUnavailable
 from aiba_domain.signing.trail import Kind, TrailBroken, Verified, verify_trail
+from aiba_entry.cli import signer_service
 from aiba_entry.signer import environment
 from aiba_entry.signer.policy import load_policy
 
@@ -50,6 +51,10 @@ network_option = click.option(
 @click.group()
 def signer() -> None:
     """Look after the isolated signer: its policy, its memory of signatures and its log."""
+
+
+for _command in signer_service.COMMANDS:
+    signer.add_command(_command)
 
 
 @signer.command("init")

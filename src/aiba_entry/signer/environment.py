@@ -41,7 +41,13 @@ VARIABLES: Final = (
     "TON_REQUESTS_PER_SECOND",
     "AIBA_DEV_CHAIN_TIME",
 )
-"""Every variable of the signer; a secret one may be given in a file as `NAME_FILE` instead."""
+"""Every variable of the signer's own; a secret one may be given in a file as `NAME_FILE` instead.
+
+`settings.SERVICE_VARIABLES` are those of its service.
+"""
+
+SECRETS: Final = (KEY_VARIABLE, AUDIT_KEY, PIN, "TON_API_KEY")
+"""The variables that hold secrets."""
 
 _SEED_DIGITS: Final = 64
 _LONGEST_FILE: Final = 4_096
