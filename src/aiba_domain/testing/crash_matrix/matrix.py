@@ -259,7 +259,7 @@ class Matrix:
             return 1
 
     def _run(self, scenario: Scenario, strike: Strike | None) -> tuple[Ending, Injector]:
-        return self._runner.run(self._live(scenario, strike))
+        return self._runner.get_loop().run_until_complete(self._live(scenario, strike))
 
     async def _live(self, scenario: Scenario, strike: Strike | None) -> tuple[Ending, Injector]:
         """Live through a scenario on a new store."""

@@ -1,6 +1,7 @@
 """The cast that every scenario finds on the stage, and one call of each command there is."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any, Final
 
@@ -23,20 +24,23 @@ from aiba_domain.claims.commands import (
     claim_id,
 )
 from aiba_domain.claims.model import ClaimTerms
-from aiba_domain.decision import Command, Principal
+from aiba_domain.decision import Command, Principal, Record
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
 from aiba_domain.economy.ledger import CHAIN, Posting, player_account
+from aiba_domain.economy.policy import EconomyPolicy, next_version
 from aiba_domain.economy.rewards import RewardRates
 from aiba_domain.fairness.commands import RotateSeed
 from aiba_domain.fairness.epochs import commitment, epoch_secret
 from aiba_domain.guilds.model import Guild
 from aiba_domain.ids import derive_id
+from aiba_domain.instants import HOUR, day_key
 from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
-from aiba_domain.moderation.model import Flag, Subject
+from aiba_domain.moderation.model import Ban, Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import IncomingPayment
 from aiba_domain.players.commands import OpenSession, SetSchool
-from aiba_domain.ports import Store, UnitOfWork
+from aiba_domain.players.model import Player, new_player
+from aiba_domain.ports import UnitOfWork
 from aiba_domain.testing.chain import GENESIS_S, JETTON_MASTER, VAULT, signature_of
 from aiba_domain.testing.crash_matrix.bench import NETWORK, SHOP, Bench
 from aiba_domain.testing.doubles import NOON, ROOT
@@ -207,25 +211,58 @@ MONEY: Final = frozenset(
 async def set_up(bench: Bench) -> None:
     """Bring the cast onto the stage: nothing of it is struck by a fault."""
     await bench.start_up()
-    execute = bench.process.pipeline.execute
-    for mode in _MODES:
-        await execute(OPERATOR, SaveMode(mode=mode))
-    rates = RewardRates(aiba_per_score=Fraction(2), guild_creator_share_bps=Fraction(1_000))
-    changes = {"rewards": rates, "daily_combo_requirement_aiba": 1}
-    await execute(OPERATOR, ChangePolicy(changes=changes))
-    await execute(Principal(id=HERO), GetStarter())
-    for player in (HERO, *WAITING):
-        await execute(Principal(id=player), ConnectWallet(address=wallet(player)))
-    await _put(bench.store)
-    await execute(OPERATOR, BanPlayer(player_id=OUTLAW, minutes=60, reason="a reason"))
-    await execute(OPERATOR, BanBroker(broker_id=BANNED_BROKER, reason="a reason"))
-    await execute(Principal(id=HERO), Upgrade(broker_id=STARTER, stat=Stat.RISK), "first")
+
+    async def keep(unit: UnitOfWork) -> None:
+        funded = [(player, Currency.AIBA) for player in (HERO, *WAITING)]
+        await unit.write(
+            at=NOON,
+            postings=[_fund(*each) for each in (*funded, (HERO, Currency.NEUR))],
+            changed=(*_people(), *_brokers(), *_things(), *_MODES, _POLICY),
+        )
+
+    await bench.store.transact(keep)
     for player in WAITING:
+        execute = bench.process.pipeline.execute
         await execute(Principal(id=player), reserve(player), key_of(player))
 
 
-async def _put(store: Store) -> None:
-    """Keep what no command makes here: money, guilds, more brokers, a listing and flags."""
+_BAN: Final = Ban(reason="a reason", by=OPERATOR.id, since=NOON, until=NOON + HOUR)
+_POLICY: Final = next_version(
+    EconomyPolicy(),
+    {
+        "rewards": RewardRates(aiba_per_score=Fraction(2), guild_creator_share_bps=Fraction(1_000)),
+        "daily_combo_requirement_aiba": 1,
+    },
+    NOON,
+)
+
+
+def _people() -> list[Player]:
+    """Return the players with what they bring: the hero has earned the daily combo."""
+    hero = replace(
+        new_player(HERO, None, NOON),
+        wallet=wallet(HERO),
+        starter_broker_id=STARTER,
+        combo_spent_aiba=1,
+        combo_spent_day=day_key(NOON),
+    )
+    waiting = [replace(new_player(each, None, NOON), wallet=wallet(each)) for each in WAITING]
+    return [hero, *waiting, replace(new_player(OUTLAW, None, NOON), ban=_BAN)]
+
+
+def _brokers() -> list[Broker]:
+    banned = replace(_broker(BANNED_BROKER, OUTLAW), ban=replace(_BAN, until=None))
+    return [_broker(STARTER, HERO), _broker(SPARE, HERO), banned]
+
+
+def _broker(broker_id: str, owner_id: str) -> Broker:
+    return Broker(
+        id=broker_id, owner_id=owner_id, created_at=NOON, updated_at=NOON, energy_updated_at=NOON
+    )
+
+
+def _things() -> list[Record]:
+    """Return the guilds, the offer of the hero's spare broker, and flags against the outlaw."""
     flags = (
         Flag(id=derive_id("flag", name), subject=subject, subject_id=name, rule="rule", at=NOON)
         for subject, name in ((Subject.PLAYER, OUTLAW), (Subject.BROKER, BANNED_BROKER))
@@ -248,23 +285,7 @@ async def _put(store: Store) -> None:
         price_aiba=10,
         created_at=NOON,
     )
-    brokers = (_broker(SPARE, HERO), _broker(BANNED_BROKER, OUTLAW))
-
-    async def keep(unit: UnitOfWork) -> None:
-        funded = [(player, Currency.AIBA) for player in (HERO, *WAITING)]
-        await unit.write(
-            at=NOON,
-            postings=[_fund(*each) for each in (*funded, (HERO, Currency.NEUR))],
-            changed=(*brokers, *guilds, offer, *flags),
-        )
-
-    await store.transact(keep)
-
-
-def _broker(broker_id: str, owner_id: str) -> Broker:
-    return Broker(
-        id=broker_id, owner_id=owner_id, created_at=NOON, updated_at=NOON, energy_updated_at=NOON
-    )
+    return [*guilds, offer, *flags]
 
 
 def _fund(player: str, currency: Currency) -> Posting:
