@@ -6,11 +6,13 @@ from typing import Final
 
 from aiba_domain.testing.simulation.site import OK, Ask, Told
 
+_USED: Final = "requestId already used"
+
 _NOT_KEPT: Final = frozenset(
     {
         "claim not signed",
         "rate_limited",
-        "requestId already used",
+        _USED,
         "requestId required",
         "telegram auth expired",
         "telegram auth failed",
@@ -78,14 +80,26 @@ class Answers:
         """Start with nothing answered."""
         self.first: dict[Place, First] = {}
         self._gone: set[Place] = set()
+        self._bodies: dict[Place, list[Mapping[str, object]]] = {}
+
+    def ask(self, ask: Ask) -> None:
+        """Note a request as it is sent."""
+        if ask.key is not None:
+            bodies = self._bodies.setdefault((ask.player, ask.kind, ask.key), [])
+            if ask.body not in bodies:
+                bodies.append(ask.body)
 
     def hear(self, ask: Ask, told: Told) -> bool:
         """Take an answer in; tell whether it is the first to its key, and decides something."""
         known = told.code in (OK, _GONE) or told.code in _NOT_KEPT or told.code in _DECIDED
         assert known, f"{ask.kind} of {ask.player} was answered {told.code} {dict(told.body)}"
-        if ask.key is None or told.code in _NOT_KEPT:
-            return ask.key is None and told.is_ok
+        if ask.key is None:
+            return told.is_ok
         place = (ask.player, ask.kind, ask.key)
+        if told.code == _USED:
+            assert len(self._bodies[place]) > 1, f"{place} is used by nobody else and is refused"
+        if told.code in _NOT_KEPT:
+            return False
         assert told.code == _GONE or place not in self._gone, f"{place} was refunded, now {told}"
         if told.code == _GONE:
             self._gone.add(place)

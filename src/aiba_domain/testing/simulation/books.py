@@ -85,6 +85,7 @@ class Books:
 
     def asked(self, ask: Ask) -> None:
         """Note a request as it is sent."""
+        self.answers.ask(ask)
         self.effects.asked(ask, self.policy.version)
 
     def told(self, ask: Ask, told: Told) -> None:

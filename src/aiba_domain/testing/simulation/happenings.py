@@ -106,6 +106,7 @@ async def _overdraw(world: World, client: Client) -> None:
     body = {"amount": world.dice.pick((-5, 0, 2**62))}
     key = f"{client.player}-{world.number}"
     ask = Ask(player=client.player, kind="claim", body=body, key=key, proof=client.token)
+    world.books.asked(ask)
     told = await world.at_once(ask)
     assert told is None or not told.is_ok, f"{ask} was accepted"
 
@@ -221,6 +222,25 @@ async def a_block_is_made(world: World) -> None:
         chain.pending.reverse()
     world.make_block(later_s, taken=max(0, len(chain.pending) - dice.pick((0, 0, 0, 1, 2))))
     world.now = max(world.now, chain.now_s * 1_000)
+
+
+async def a_claim_comes_to_its_end(world: World) -> None:
+    """A claim is looked at, and then sent, just before, at or after the end of its validity."""
+    dice, chain = world.dice, world.chain
+    if not world.cheques:
+        return
+    cheque = dice.pick(world.cheques)
+    world.cheques.remove(cheque)
+    end_s = cheque.terms.valid_until_s + dice.pick((-90, -1, 0, 1, 59, 60, 61))
+    world.make_block(max(0, end_s - chain.now_s), taken=0)
+    world.now = max(world.now, chain.now_s * 1_000)
+    for server in range(SERVERS):
+        if dice.chance(700):
+            chain.sync(server)
+    await _work(world, "settle")
+    world.tell(f"seqno {cheque.terms.seqno} of {cheque.terms.recipient[-1]} is sent at its end")
+    chain.send(cheque)
+    world.make_block(dice.pick((0, 1, 5)), taken=len(chain.pending))
 
 
 async def a_server_learns(world: World) -> None:
@@ -369,6 +389,7 @@ HAPPENINGS: Final[Table[Happening]] = Table(
     (the_service_is_kept_up, 8),
     (a_cheque_is_sent, 14),
     (a_block_is_made, 10),
+    (a_claim_comes_to_its_end, 6),
     (a_server_learns, 8),
     (something_goes_down, 4),
     (a_process_dies, 3),

@@ -18,7 +18,7 @@ from aiba_domain.testing.simulation.dice import Dice
 from aiba_domain.testing.simulation.ending import end
 from aiba_domain.testing.simulation.happenings import HAPPENINGS
 from aiba_domain.testing.simulation.site import Site
-from aiba_domain.testing.simulation.world import World
+from aiba_domain.testing.simulation.world import Happening, World
 
 PLAYERS: Final = 3
 """How many players a small world has."""
@@ -106,18 +106,26 @@ async def _live(world: World, plan: Plan, open_store: OpenStore) -> None:
             await world.begin(store)
             for number in plan.numbers:
                 dice = Dice(plan.seed, number)
-                await world.step(number, dice, dice.weighted(HAPPENINGS))
+                await world.step(number, dice, dice.weighted(HAPPENINGS))  # as _happening does
                 if task.cancelling():  # the time is over, and the step took it for a death
                     raise asyncio.CancelledError
             await end(world, Dice(plan.seed, _ENDS))
     finally:
+        world.is_over = True
+        world.gate.close()
         await store.close()
+
+
+def _happening(seed: int, number: int) -> Happening:
+    """Return what happens in a step."""
+    return Dice(seed, number).weighted(HAPPENINGS)
 
 
 def shrink(outcome: Outcome, run: Callable[[Plan], Outcome], *, most: int = MOST_STEPS) -> Outcome:
     """Return a failing run of the same kind with as few steps as running `most` in all can find.
 
-    Leaves out ever smaller parts of the steps for as long as what is left still fails alike.
+    Leaves out all steps of a kind, one kind after another, and then ever smaller parts of the rest,
+    for as long as what is left still fails alike.
     """
     best, left = outcome, most
 
@@ -133,8 +141,13 @@ def shrink(outcome: Outcome, run: Callable[[Plan], Outcome], *, most: int = MOST
     numbers = list(best.plan.numbers)
     if best.failed_at:
         numbers = [number for number in numbers if number <= best.failed_at]
-    size = len(numbers)
     attempt(numbers)
+    seed = best.plan.seed
+    for kind, _ in HAPPENINGS.entries:
+        kept = [number for number in numbers if _happening(seed, number) is not kind]
+        if len(kept) < len(numbers) and left > 0 and attempt(kept):
+            numbers = kept
+    size = len(numbers)
     while size and left > 0:
         start, shrunk = 0, False
         while start < len(numbers) and left > 0:

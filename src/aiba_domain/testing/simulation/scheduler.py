@@ -62,13 +62,14 @@ class Gate:
     swift: bool = False
     trouble: Trouble | None = None
     touched: bool = False
+    is_closed: bool = False
     who: str = ""
     _running: int = 0
     _rested: "asyncio.Future[None] | None" = None
 
     async def reach(self, place: str, life: Life | None) -> None:
         """Wait for one's turn; raises what the scheduler lets go wrong here."""
-        if life is not None and life.is_dead:
+        if self.is_closed or (life is not None and life.is_dead):
             raise asyncio.CancelledError(place)
         if self.swift:
             self._pass(place, life)
@@ -113,6 +114,14 @@ class Gate:
             return await work
         finally:
             self.swift, self.trouble = False, None
+
+    def close(self) -> None:
+        """Let nobody go on any more: whoever waits, or comes later, ends."""
+        self.is_closed = True
+        while self.waiting:
+            one = self.waiting.pop()
+            if not one.turn.done():
+                one.turn.set_exception(asyncio.CancelledError(one.place))
 
     async def _rest(self) -> None:
         if self._running:

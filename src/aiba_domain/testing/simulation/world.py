@@ -119,6 +119,7 @@ class World:
         self._chain_moved = False
         self.banned_brokers: list[str] = []
         self.number = 0
+        self.is_over = False
 
     # The beginning.
 
@@ -193,8 +194,9 @@ class World:
             await self._look((player,), claims=claims)
 
     def tell(self, detail: str) -> None:
-        """Add a line to the trace."""
-        self.trace.append(f"  {detail}")
+        """Add a line to the trace, unless the run is over and tasks only come to their end."""
+        if not self.is_over:
+            self.trace.append(f"  {detail}")
 
     async def _look(
         self, players: tuple[str, ...], *, claims: bool = False, whole: bool = False
