@@ -30,10 +30,7 @@ class Strike:
 
 
 class Injector:
-    """Counts calls while it is armed, and says when the fault strikes. One for a whole run.
-
-    `units` are the calls that were made inside a unit of work or a read.
-    """
+    """Counts calls while it is armed, and says when the fault strikes. One for a whole run."""
 
     def __init__(self, strike: Strike | None = None) -> None:
         """Strike once, or never."""
