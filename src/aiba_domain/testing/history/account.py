@@ -98,6 +98,10 @@ class Account:
     withdrawals: frozenset[_Withdrawal] = frozenset()
     answers: frozenset[tuple[Ask, Said]] = frozenset()
 
+    def __hash__(self) -> int:
+        """Hash a part: a search compares millions of states, and hashing every answer is slow."""
+        return hash((self.neur, self.aiba, self.points, self.energy, len(self.answers)))
+
     def outcomes(self, ask: Ask) -> "Iterable[tuple[Said, Account]]":
         """Return every right answer to a request, each with the state it leaves."""
         if ask.kind not in KEYED:

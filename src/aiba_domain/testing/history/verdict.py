@@ -4,11 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from aiba_domain.testing.history.account import Account
+from aiba_domain.testing.history.account import Account, Kind
 from aiba_domain.testing.history.search import LIMIT, Found, Operation, search
 
-_SHARE: Final = 10
-"""A search for a smaller explanation gets so small a part of the limit."""
+_EFFORT: Final = 10_000
+"""How many states are looked at in all to name fewer operations of an account."""
+_TRIAL: Final = 1_000
+"""How many of them to leave one operation out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +30,8 @@ class Offence:
     """An account whose answers no order explains.
 
     `culprit` is the first operation whose answer could not be explained any more when it came;
-    `core` are the fewest operations, it among them as a rule, whose answers contradict each other
-    whatever the others came to.
+    `core` are operations whose answers contradict each other whatever the others were told, none of
+    which can be left out, as far as a bounded search shows; the culprit is among them as a rule.
     """
 
     account: str
@@ -105,16 +107,22 @@ def _offence(account: str, operations: Sequence[Operation], start: Account, limi
             low = middle + 1
     beginning = _until(operations, ended[high])
     culprit = next(one for one in beginning if one.ended == ended[high])
-    small = max(1, limit // _SHARE)
-    # The latest answers are the likeliest to be needed, so the earliest are forgotten first.
-    for one in sorted(beginning, key=lambda each: each.began):
-        if one.said is None:
+    left = _EFFORT
+    for one in sorted(beginning, key=_by_cost):
+        if one.said is None or left <= 0:
             continue
         without = [each.forgotten() if each.number == one.number else each for each in beginning]
-        if _is_refuted(without, start, small):
+        result = search(without, start, limit=min(limit, left, _TRIAL))
+        left -= result.states
+        if result.found is Found.NONE:
             beginning = without
     core = tuple(one for one in beginning if one.said is not None)
     return Offence(account=account, culprit=culprit, core=core)
+
+
+def _by_cost(operation: Operation) -> tuple[bool, int]:
+    """Forget first what makes no search longer, and then the earliest."""
+    return operation.ask.kind is not Kind.LOOK, operation.began
 
 
 def _until(operations: Sequence[Operation], end: int) -> list[Operation]:
