@@ -121,6 +121,7 @@ class _Run:
     def __init__(self, kind: type[PortContract], suite: Suite) -> None:
         self._kind = kind
         self._suite = suite
+        self._home = Path(inspect.getfile(suite_of(kind))).parent
         self._found: dict[str, tuple[str, Outcome, str, float]] = {}
         self._errors: list[str] = []
 
@@ -151,7 +152,7 @@ class _Run:
         report = yield
         name, outcome, found, seconds = self._found[item.name]
         if report.failed:
-            told = _told(call.excinfo, report.longreprtext)
+            told = _told(call.excinfo, report.longreprtext, self._home)
             outcome, found = Outcome.FAILED, told
         elif report.skipped:
             outcome, found = _skipped(call.excinfo)
@@ -196,15 +197,18 @@ class _Run:
         return tuple(results)
 
 
-def _told(error: "pytest.ExceptionInfo[BaseException] | None", fallback: str) -> str:
-    """Return what an adapter did: the error's own words, and the line of the suite it arose at."""
+def _told(error: "pytest.ExceptionInfo[BaseException] | None", fallback: str, home: Path) -> str:
+    """Return what an adapter did: the error's own words, and the line of the suite it arose at.
+
+    `home` is the folder of the suite.
+    """
     if error is None:
         return fallback
     lines = [str(error.value) or type(error.value).__name__]
     if not isinstance(error.value, AssertionError | pytest.fail.Exception):
         lines[0] = f"{type(error.value).__name__}: {lines[0]}"
     lines += getattr(error.value, "__notes__", [])
-    places = [entry for entry in error.traceback if Path(entry.path).parent.name == "contracts"]
+    places = [entry for entry in error.traceback if Path(entry.path).parent == home]
     places = [entry for entry in places if Path(entry.path).name != "expect.py"]
     if places:
         place = places[-1]

@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "signer": "aiba_entry.cli.signer:signer",
     "simulate": "aiba_entry.cli.simulate:simulate_command",
     "crash-matrix": "aiba_entry.cli.crash_matrix:crash_matrix",
+    "mutants": "aiba_entry.cli.mutants:mutants",
 }
 
 

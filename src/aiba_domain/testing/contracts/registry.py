@@ -6,7 +6,7 @@ HTTP, a matrix of crashes, planted faults) names the same properties.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from aiba_domain.testing.contracts.chain_reader import ChainReaderContract
 from aiba_domain.testing.contracts.clock import ClockContract
@@ -21,6 +21,8 @@ from aiba_domain.testing.contracts.signer import SignerContract
 from aiba_domain.testing.contracts.store import StoreContract
 from aiba_domain.testing.contracts.suite import Capability, PortContract, is_base, needed
 from aiba_domain.testing.history.contract import HistoryContract
+
+K = TypeVar("K", bound=type[PortContract])
 
 SUITES: Final[Mapping[str, type[PortContract]]] = {
     suite.__name__: suite
@@ -39,7 +41,18 @@ SUITES: Final[Mapping[str, type[PortContract]]] = {
         OutboxContract,
     )
 }
-"""The suites by name."""
+"""The suites of ports, by name."""
+
+_ELSEWHERE: Final[list[type[PortContract]]] = []
+
+
+def register(suite: K) -> K:
+    """Decorate a suite that stands outside of this package, so that it can be described and run.
+
+    It is no port's: a whole deployment's, say.
+    """
+    _ELSEWHERE.append(suite)
+    return suite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,13 +102,15 @@ def describe(contract: type[PortContract]) -> Suite:
 
 
 def suite_of(contract: type[PortContract]) -> type[PortContract]:
-    """Return the suite that a class is or subclasses: the nearest one that the package holds.
+    """Return the suite that a class is or subclasses: the nearest one of the package or registered.
 
     Raises TypeError for a class that is none.
     """
     home = __name__.rpartition(".")[0]
     for kind in contract.__mro__:
         is_suite = kind is not PortContract and issubclass(kind, PortContract)
-        if is_suite and (kind.__module__.startswith(f"{home}.") or kind in SUITES.values()):
+        if is_suite and (
+            kind.__module__.startswith(f"{home}.") or kind in (*SUITES.values(), *_ELSEWHERE)
+        ):
             return kind
     raise TypeError(f"{contract.__name__} subclasses no suite of {home}")

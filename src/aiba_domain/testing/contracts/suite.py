@@ -50,6 +50,28 @@ class Capability(StrEnum):
     LATE_BLOCKS = "late-blocks"
     """The author can hold the chain's news back from what the adapter reads: the suite's stage."""
 
+    # Those of a whole deployment, seen over HTTP.
+    SESSIONS = "sessions"
+    """Launch data is exchanged for a session's token."""
+    BATTLES = "battles"
+    """There is a mode that a newcomer can fight in."""
+    HISTORY = "history"
+    """A player's battles are listed."""
+    RECEIPTS = "receipts"
+    """Battles have receipts, and seed epochs commitments."""
+    FUNDS = "funds"
+    """A newcomer gets money enough to buy something."""
+    LIMITS = "limits"
+    """Answers say what remains of a limit."""
+    WALLETS = "wallets"
+    """A wallet is bound by a proof that it is the player's."""
+    VAULT = "vault"
+    """Money can be withdrawn to the chain."""
+    DAILY_CAPS = "daily-caps"
+    """The operator tells the most that a day emits."""
+    ROTATION = "rotation"
+    """The operator can end the seed epoch that is open."""
+
 
 def broad(share: float = 0.4) -> settings:
     """Return how a suite's drawn properties run: a share of the examples the profile asks for.
