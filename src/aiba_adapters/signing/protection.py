@@ -121,27 +121,54 @@ class ProtectionFile:
 
         Raises what a work raises, and then none has had an effect.
         """
-        unit, execute = self._unit, self._connection.execute
-        execute("BEGIN IMMEDIATE")
+        self.begin()
+        results = self.decide(works)
+        self.make_durable()
+        return results
+
+    def begin(self) -> None:
+        """Begin a transaction: wait for the write lock, and read the store's state."""
+        self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._probe("begun")
-            unit.begin()
-            unit.forget_lines(self._logged)
+            self._unit.begin()
+            self._unit.forget_lines(self._logged)
+        except BaseException:
+            self._undo()
+            raise
+
+    def decide(self, works: Sequence[Work]) -> list[Any]:
+        """Run works in the transaction that was begun; if one fails, it is undone.
+
+        Touches no disk but for rows that aren't in memory yet.
+        """
+        unit = self._unit
+        try:
             results = [work(unit) for work in works]
             if self._signer is not None and unit.entries_since_checkpoint >= CHECKPOINT_EVERY:
                 unit.sign_log(self._signer.sign, self._signer.public_key)
             unit.finish()
             self._probe("decided")
-            execute("COMMIT")
         except BaseException:
-            if self._connection.in_transaction:
-                execute("ROLLBACK")
+            self._undo()
+            raise
+        return results
+
+    def make_durable(self) -> None:
+        """Commit what was decided, then write it into the log; both are synced."""
+        try:
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._undo()
             raise
         self._probe("committed")
         with self._log.held() as tail:
-            self._logged = _append(unit, self._log, tail)
+            self._logged = _append(self._unit, self._log, tail)
         self._probe("logged")
-        return results
+
+    def _undo(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
 
     def checkpoint(self) -> None:
         """Sign the log as it stands, unless it ends with a checkpoint already."""
@@ -303,11 +330,10 @@ class SqliteProtection:
             self._file.close()
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._queue:
                 batch = self._take()
-                outcomes = await loop.run_in_executor(self._thread, self._work_off, batch)
+                outcomes = await self._work_off(batch)
                 for job, outcome in zip(batch, outcomes, strict=True):
                     _settle(job, outcome)
         finally:
@@ -321,16 +347,27 @@ class SqliteProtection:
                 batch.append(job)
         return batch
 
-    def _work_off(self, batch: Sequence[_Job]) -> list["_Result | Exception"]:
+    async def _work_off(self, batch: Sequence[_Job]) -> list["_Result | Exception"]:
         """Run a batch in one transaction; where one of it fails, each in its own."""
         try:
-            return [_Result(value) for value in self._file.transact([job.work for job in batch])]
+            return await self._transact(batch)
         except _OUTAGES as error:
             return [_unavailable(error)] * len(batch)
         except Exception as error:  # noqa: BLE001 - handed to the one whose work it was
             if len(batch) == 1:
                 return [error]
-        return [self._work_off([job])[0] for job in batch]
+        return [(await self._work_off([job]))[0] for job in batch]
+
+    async def _transact(self, batch: Sequence[_Job]) -> list["_Result | Exception"]:
+        """Wait for lock and disk in the thread, and decide here.
+
+        Two threads that both want the interpreter would hold each other up at every row.
+        """
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._file.begin)
+        results = self._file.decide([job.work for job in batch])
+        await loop.run_in_executor(self._thread, self._file.make_durable)
+        return [_Result(value) for value in results]
 
 
 @dataclass(frozen=True, slots=True)

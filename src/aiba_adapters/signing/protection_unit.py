@@ -116,7 +116,7 @@ class ProtectionTransaction:
         keys = usage_keys(terms.vault, terms.recipient, record.day)
         for usage_key, more in zip(keys, charges, strict=True):
             if more:
-                self._use(usage_key, self._amount(usage_key) + more)
+                self._rows.write(Table.USAGE, usage_key, (self._amount(usage_key) + more,))
 
     def raise_mark(self, vault: str, recipient: str, mark: Mark) -> None:
         """Raise a recipient's watermark and quarantine."""

@@ -23,6 +23,7 @@ MAX_LINE: Final = 4_096
 
 _CHECKPOINT: Final = b"aiba-signer-audit-checkpoint:1\n"
 _LINE: Final = re.compile(rb"([0-9a-f]{64}) (\{.*\})")
+_encoded: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 _FIELDS: Final = {"facts", "kind", "n", "prev", "t"}
 
 
@@ -64,7 +65,7 @@ class Entry:
             "prev": self.previous.hex(),
             "t": self.time_s,
         }
-        text = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
+        text = _encoded(document).encode()
         digest = sha256(text).digest()
         return digest.hex().encode() + b" " + text, digest
 
