@@ -46,7 +46,9 @@ async def unlock(
     TrailBroken for a damaged log, Unavailable while the chain can't be read, and
     ProtectionUnavailable; the store stays locked then.
     """
-    learned = await store.transact(partial(_learn, list(log), export))
+    learned = await store.transact(partial(_learn, list(log)))
+    if export is not None:
+        await store.transact(importing(export))
     seen: dict[tuple[str, str], ChainView] = {}
     for vault, recipient in await store.transact(lambda unit: sorted(unit.recipients())):
         seen[vault, recipient] = await chain.view(vault, recipient)
@@ -60,8 +62,12 @@ class _Learned:
     is_complete: bool
 
 
-def _learn(log: list[bytes], export: Protection | None, unit: ProtectionUnit) -> _Learned:
-    """Replay the log and merge an export; the store stays locked."""
+def _learn(log: list[bytes], unit: ProtectionUnit) -> _Learned:
+    """Replay the log; the store stays locked.
+
+    It adds no entry of its own: a log that was read before would lack that one, and whoever does
+    this again with the same lines would find that the log can't tell what it tells.
+    """
     state = unit.state()
     entries = _missed(log, state)
     for entry in entries or ():
@@ -75,8 +81,6 @@ def _learn(log: list[bytes], export: Protection | None, unit: ProtectionUnit) ->
     ]
     unit.learned(is_complete=is_complete, quarantined_until_s=max(quarantines, default=0))
     is_complete = is_complete and state.locked in _SEES_ALL
-    if export is not None:
-        importing(export)(unit)
     return _Learned(replayed=len(entries or ()), is_complete=is_complete)
 
 

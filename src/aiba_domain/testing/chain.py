@@ -190,15 +190,15 @@ class ModelReader:
 class ModelSigner:
     """Signs for the vault. `released` lists the terms of every signature that was made.
 
-    Remembers the last terms of each recipient, and signs no others for their seqno while those may
-    still be paid; terms are made `VALIDITY_S` before they expire, so no clock is asked.
+    Remembers the last terms of each seqno of a recipient, and signs no others for it while those
+    may still be paid; terms are made `VALIDITY_S` before they expire, so no clock is asked.
     """
 
     def __init__(self, released: list[ClaimTerms] | None = None) -> None:
         """Start with nothing remembered; add to `released` if it is given."""
         self.released = [] if released is None else released
         self.is_down = False
-        self._last: dict[str, ClaimTerms] = {}
+        self._last: dict[tuple[str, int], ClaimTerms] = {}
 
     async def sign(self, terms: ClaimTerms) -> SignedClaim:
         """Sign, or raise SignerUnavailable while down, or SignerRefused."""
@@ -206,10 +206,11 @@ class ModelSigner:
             raise SignerUnavailable("the signer doesn't answer")
         if (terms.vault, terms.jetton_master) != (VAULT, JETTON_MASTER):
             raise SignerRefused("contract_not_allowed")
-        last = self._last.get(terms.recipient)
+        place = (terms.recipient, terms.seqno)
+        last = self._last.get(place)
         if last is not None and _may_both_be_paid(last, terms):
             raise SignerRefused("seqno_already_signed")
-        self._last[terms.recipient] = terms
+        self._last[place] = terms
         self.released.append(terms)
         payload = b64encode(repr(astuple(terms)).encode()).decode()
         return SignedClaim(terms=terms, payload=payload, signature=signature_of(terms))
@@ -217,6 +218,6 @@ class ModelSigner:
 
 def _may_both_be_paid(first: ClaimTerms, other: ClaimTerms) -> bool:
     """Tell whether other terms for a seqno were made while the first could still be paid."""
-    if first == other or first.seqno != other.seqno:
+    if first == other:
         return False
     return other.valid_until_s - VALIDITY_S <= first.valid_until_s

@@ -40,7 +40,9 @@ class ClaimsAuditor:
         self.reissued = 0
         self._entries = 0
         self._claims: dict[str, Claim] = {}
-        self._moved: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._moved: dict[tuple[str, str, str], list[str]] = defaultdict(list)
+        self._left: dict[tuple[str, str], list[int]] = defaultdict(list)
+        self._credited: set[str] = set()
         self._alive: dict[tuple[str, str, int], list[ClaimTerms]] = defaultdict(list)
         self._signed = self._paid = 0
         self._last: dict[tuple[str, str], int] = {}
@@ -81,16 +83,22 @@ class ClaimsAuditor:
             if "claims" not in (posting.debit, posting.credit):
                 continue
             assert posting.currency == "AIBA", entry
-            place = (posting.source_type, posting.source_id)
-            if posting.credit == "claims":
-                assert posting.debit.startswith("player:"), entry
-                self.debited += posting.amount
-            elif posting.credit == "chain":
+            source = (posting.source_type, posting.source_id)
+            if posting.credit == "chain":
+                # It names no player, and two of them may have claims under one key.
                 self.confirmed += posting.amount
+                self._left[source].append(posting.amount)
+                continue
+            is_debit = posting.credit == "claims"
+            player = posting.debit if is_debit else posting.credit
+            assert player.startswith("player:"), entry
+            moved = self._moved[player, *source]
+            if is_debit:
+                self.debited += posting.amount
             else:
-                assert self._moved[place][0] == f"{posting.credit}>claims:{posting.amount}", entry
+                assert moved[:1] == [f"{player}>claims:{posting.amount}"], entry
                 self.refunded += posting.amount
-            self._moved[place].append(f"{posting.debit}>{posting.credit}:{posting.amount}")
+            moved.append(f"{posting.debit}>{posting.credit}:{posting.amount}")
 
     def _follow_claims(self, claims: Sequence[Claim], chain: Chain) -> None:
         """Check that claims stay what they were and only go forward, each with its postings."""
@@ -107,6 +115,8 @@ class ClaimsAuditor:
                 target = (claim.terms.vault, claim.terms.recipient)
                 assert target not in flying, f"two claims in flight to {target}"
                 flying.add(target)
+        left = {source: amounts for source, amounts in self._left.items() if amounts}
+        assert not left, f"left for the chain and of no confirmed claim: {left}"
 
     def _check_step(self, before: Claim | None, claim: Claim, chain: Chain) -> None:
         if before is not None:
@@ -137,14 +147,18 @@ class ClaimsAuditor:
 
     def _check_postings(self, claim: Claim) -> None:
         """Check that a claim moved its amount once, and back or on once when it ended."""
-        moved = self._moved[claim.source_type, claim.request_id]
+        source = (claim.source_type, claim.request_id)
         player, amount = f"player:{claim.player_id}", claim.terms.amount
+        moved = self._moved[player, *source]
         expected = [f"{player}>claims:{amount}"]
-        if claim.state == "confirmed":
-            expected.append(f"claims>chain:{amount}")
-        elif claim.state == "refunded":
+        if claim.state == "refunded":
             expected.append(f"claims>{player}:{amount}")
         assert moved == expected, f"{claim.id} is {claim.state} and moved {moved}"
+        if claim.state == "confirmed" and claim.id not in self._credited:
+            left = self._left[source]
+            assert amount in left, f"{claim.id} is confirmed, and of {amount} to the chain {left}"
+            left.remove(amount)
+            self._credited.add(claim.id)
 
     def _follow_chain(self, chain: Chain) -> None:
         """Note what was paid since, each seqno once and in order."""

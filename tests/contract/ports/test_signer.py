@@ -12,6 +12,7 @@ from aiba_adapters.signing.local import LocalSigner
 from aiba_adapters.ton.claim_cell import payload_of
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.claims.ports import SignedClaim, SignerUnavailable
+from aiba_domain.testing.chain import JETTON_MASTER, VAULT, ModelSigner, signature_of
 from aiba_domain.testing.contracts import Capability, SignerContract
 
 KEY = SigningKey(bytes.fromhex("aa" * 32))
@@ -61,6 +62,28 @@ class TestDistantSigner(TestLocalSigner):
     @contextlib.contextmanager
     def outage(self, adapter: DistantSigner) -> Iterator[None]:
         """Cut the connection."""
+        adapter.is_down = True
+        yield
+        adapter.is_down = False
+
+
+class TestModelSigner(SignerContract):
+    """The signer of simulations."""
+
+    capabilities = frozenset({Capability.VERIFIABLE, Capability.SERIALIZABLE, Capability.FAULTS})
+    vault, jetton_master = VAULT, JETTON_MASTER
+
+    async def open_signer(self, folder: Path) -> ModelSigner:  # noqa: ARG002 - it keeps no file
+        """Make it."""
+        return ModelSigner()
+
+    def accepts(self, signed: SignedClaim) -> bool:
+        """Judge as the model of the vault does."""
+        return signed.signature == signature_of(signed.terms)
+
+    @contextlib.contextmanager
+    def outage(self, adapter: ModelSigner) -> Iterator[None]:
+        """Let it be silent."""
         adapter.is_down = True
         yield
         adapter.is_down = False

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,6 +25,7 @@ from aiba_domain.signing.model import (
     Protected,
     Refusal,
 )
+from aiba_domain.signing.ports import ProtectionUnit
 from aiba_domain.signing.trail import Kind, TrailBroken, verify_trail
 from tests.support.signers import CODES, NOW, VAULT, Files, SetChain, answer, signer, terms
 
@@ -255,6 +257,28 @@ def test_an_unlock_that_fails_half_way_can_be_tried_again(files: Files) -> None:
             unlocked(files, SetChain(down=True))
     assert unlocked(files, SetChain()).quarantined_until_s == 0
     assert exported(files).usage == before.usage
+
+
+def test_steps_of_an_unlock_that_are_done_twice_put_nothing_in_quarantine(files: Files) -> None:
+    """A commit whose answer was lost is done again; the log still tells all that there is."""
+    backup = files.backup()
+    ask(files, terms())
+    export = exported(files)
+    files.restore(backup)
+
+    async def work(store: SqliteProtection) -> Unlocked:
+        transact = store.transact
+
+        async def twice(work: Callable[[ProtectionUnit], Any]) -> Any:  # noqa: ANN401 - of any work
+            await transact(work)
+            return await transact(work)
+
+        store.transact = twice  # type: ignore[method-assign]
+        return await unlock(store, SetChain(), log=log_lines(files.log), export=export)
+
+    assert files.run(work).quarantined_until_s == 0
+    assert exported(files).usage == export.usage
+    assert ask(files, terms(1))[0] not in CODES
 
 
 def test_a_cut_log_locks_the_store(files: Files) -> None:
