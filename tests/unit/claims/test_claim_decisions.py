@@ -38,7 +38,7 @@ from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import Reader
 from aiba_domain.testing.chain import GENESIS_S
 from aiba_domain.testing.doubles import NOON
-from aiba_domain.testing.playground import Playground
+from aiba_domain.testing.playground import OPERATOR, Playground
 from tests.unit.claims.support import Bank, reserve, some_terms
 
 WALLET, OTHER = "0:" + "a" * 64, "0:" + "b" * 64
@@ -400,6 +400,19 @@ def test_the_latest_time_of_a_player_s_last_four_claims_counts(
         play.put(a_claim(id=f"{number:024x}", created_at=number, **fields))
     claim = play.play("1", reserve(wallet), "k").reply().claim
     assert claim.terms.valid_until_s == GENESIS_S + 700 + VALIDITY_S
+
+
+def test_without_an_ended_claim_the_chain_s_own_time_counts(bank: Bank, play: Playground) -> None:
+    """However early it is."""
+    claim = play.play("1", reserve(bank.open("1", 1), time_s=0), "k").reply().claim
+    assert claim.terms.valid_until_s == VALIDITY_S
+
+
+def test_a_claim_that_is_not_there_can_not_be_settled(play: Playground) -> None:
+    """It is looked up first, and nobody's player is looked for."""
+    settle = SettleClaim(claim_id="f" * 24, seen=ChainView(seqno=1, time_s=1))
+    outcome = play.issue(OPERATOR, settle).outcome
+    assert outcome == Refused(code="claim not found")
 
 
 def test_a_claim_that_was_answered_and_is_gone_stops_the_service() -> None:
