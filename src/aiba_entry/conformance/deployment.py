@@ -84,6 +84,7 @@ class Deployment:
         self.waited_s = 0.0
         self.modes: list[Json] = []
         self.opens_sessions = False
+        self.binds_wallets = True
         self.promised: dict[int, str] = {}
         self.run_number = secrets.randbelow(_RUNS)
         self._emitted: dict[tuple[str, str, str], tuple[str, Mapping[str, int]]] = {}
@@ -291,6 +292,10 @@ class Deployment:
         """Begin a run in which every drawn plan is tried anew."""
         self._failed.clear()
         self._tried.clear()
+
+    def attempted(self, name: str) -> list[str]:
+        """Return the plans of a drawn property that were tried, in their order."""
+        return [plan for property_name, plan in self._tried if property_name == name]
 
     def attempt(self, name: str, plan: object, work: Callable[[], None]) -> None:
         """Do what a drawn plan says, once: a plan that is drawn again ends as it did.

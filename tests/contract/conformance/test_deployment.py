@@ -174,6 +174,19 @@ def without(path: str) -> Any:  # noqa: ANN401 - a front
     return front
 
 
+def test_withdrawals_are_blocked_where_no_wallet_can_be_bound(site: Site) -> None:
+    """Told another domain than the service lets wallets sign for, one property says so."""
+    told = site.deployment.terms
+    site.deployment.terms = replace(told, wallet_domain="elsewhere.example")
+    first, later = "test_a_wallet_is_bound_by_its_owners_proof", "test_a_claim_is_what_was_asked"
+    report = site.judged(only={first, later})
+    site.deployment.terms, site.deployment.binds_wallets = told, True
+    assert failed(report) == {first}
+    assert "made for another domain" in report.text()
+    found = {one.name: (one.outcome, one.found) for one in report.results}
+    assert found[later] == (Outcome.BLOCKED, f"blocked: {first}")
+
+
 def test_a_run_out_of_bounds_is_blocked_not_green(site: Site) -> None:
     """What the bounds leave untried is blocked; nothing of it counts as passed."""
     usual, most = site.deployment.bounds, site.deployment.sent + 60
@@ -210,6 +223,15 @@ def change(site: Site, **policy: int) -> None:
     """Make the next version of the economy's policy."""
     command = ChangePolicy(changes=policy)
     site.deployment.run(site.container.pipeline().execute(OPERATOR, command))
+
+
+def test_a_seed_draws_the_same(site: Site) -> None:
+    """What is drawn depends on the seed alone, whatever the service answers."""
+    drawn = []
+    for seed in (7, 7, 8):
+        site.judged(only={"test_any_text_is_refused_without_another_error"}, seed=seed)
+        drawn.append(site.deployment.attempted("any text"))
+    assert drawn[0] == drawn[1] != drawn[2]
 
 
 # --- what can't be judged ---
