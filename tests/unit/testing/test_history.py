@@ -8,6 +8,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from aiba_adapters.memory import MemoryStore
+from aiba_domain.economy.ledger import Posting
+from aiba_domain.money import Currency
+from aiba_domain.testing.doubles import NOON
 from aiba_domain.testing.history import (
     Account,
     Ask,
@@ -21,8 +25,9 @@ from aiba_domain.testing.history import (
     said,
     search,
 )
-from aiba_domain.testing.history.account import REUSED, TRAIN
+from aiba_domain.testing.history.account import CAPPED, REUSED, TRAIN
 from aiba_domain.testing.history.recording import Recorder
+from aiba_domain.testing.history.stage import faults_of, set_up
 
 START = Account(neur=100, aiba=200, points=150)
 
@@ -282,6 +287,55 @@ def test_a_workload_stays_within_the_model() -> None:
     for fields in ({"clients": 0}, {"requests": 1_000}, {"losses": 101}):
         with pytest.raises(ValueError, match=next(iter(fields))):
             Workload(seed=1, **fields)
+
+
+def faults_after(*postings: Posting, told: tuple[Operation, ...] = ()) -> list[str]:
+    """Return what is wrong, beyond any one account, with a store after some postings."""
+
+    async def found() -> list[str]:
+        store = MemoryStore()
+        await set_up(store, ("1", "2"))
+        await store.transact(lambda unit: unit.write(at=NOON, postings=postings))
+        return await faults_of(store, told)
+
+    return asyncio.run(found())
+
+
+def paid(player: str, key: str) -> Posting:
+    """Return the price of a training."""
+    return Posting(
+        currency=Currency.NEUR,
+        amount=TRAIN,
+        debit=f"player:{player}",
+        credit="sink:2026-01-01:train:training",
+        reason="train",
+        arena="training",
+        league="global",
+        source_type="broker_train",
+        source_id=key,
+    )
+
+
+def test_a_key_that_moved_money_twice_is_told() -> None:
+    """A player's key; two players may use the same one."""
+    assert faults_after(paid("1", "a"), paid("1", "b"), paid("2", "a")) == []
+    [fault] = faults_after(paid("1", "a"), paid("2", "a"), paid("1", "a"))
+    assert "player:1" in fault
+    assert "2 times" in fault
+
+
+def test_a_cap_that_was_reached_for_nobody_is_told() -> None:
+    """Whoever is refused for a cap was refused because others had used it up."""
+    refused = operation(1, Ask(kind=Kind.DAILY), said(CAPPED), 0, 1)
+    [fault] = faults_after(told=(refused,))
+    assert CAPPED in fault
+
+
+def test_broken_books_are_told() -> None:
+    """The auditor's word is passed on."""
+    foreign = replace(paid("1", "a"), debit="emission:2020-01-01:daily_login", credit="player:1")
+    [fault] = faults_after(foreign)
+    assert fault.startswith("the books: ")
 
 
 def test_a_cancelled_request_is_noted_as_lost() -> None:

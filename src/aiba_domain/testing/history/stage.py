@@ -27,6 +27,8 @@ from aiba_domain.testing.history.search import Operation
 
 _NEUR: Final = 100
 _AIBA: Final = 200
+_PLAYER: Final = "player:"
+"""Keys are a player's own, so only of what touches one it can be told that it happened twice."""
 _CAPPED_CLAIMS: Final = 2
 """How many players can claim the day's reward before its cap is reached."""
 
@@ -118,7 +120,7 @@ async def faults_of(store: Store, operations: Sequence[Operation]) -> list[str]:
         f"{move.currency} from {move.debit} to {move.credit} for {move.source_type} "
         f"{move.source_id}"
         for move in (entry.posting for entry in entries)
-        if move.source_type != "deposit"
+        if move.source_type != "deposit" and _PLAYER in f"{move.debit} {move.credit}"
     )
     faults += [f"{what} moved {times} times" for what, times in moved.items() if times > 1]
     return faults + _cap_faults(entries, operations)

@@ -1,8 +1,9 @@
 """The money defects of the service that this one replaces, and what keeps each of them dead.
 
-A defect is planted as one mutant or several, each named in `Mutant.defects`. Some lived in parts
-that this build hasn't: no command of it touches what they were about. When one does, it is listed
-as missing, until its mutants are there.
+A defect is planted as one mutant or several, each named in `Mutant.defects`: as the same fault of
+what is here now, also where it was found in a part that is gone (a lock paid twice, a claim sent
+blindly). Some have no place here at all, since no command touches what they were about: those are
+`ABSENT`. Once such a command is there, a test wants their mutants.
 """
 
 from collections.abc import Iterable, Mapping
