@@ -67,6 +67,17 @@ def decode(kind: type[T], text: str) -> T:
     return value
 
 
+def to_builtins(value: object) -> dict[str, Any]:
+    """Return a record as plain dictionaries, lists, texts and numbers, as its JSON would be."""
+    plain: dict[str, Any] = msgspec.to_builtins(value, enc_hook=_encode_other)
+    return plain
+
+
+def from_builtins(kind: type[T], plain: Mapping[str, Any]) -> T:
+    """Read a record of `kind` back. Raises msgspec.ValidationError if `plain` isn't one."""
+    return msgspec.convert(plain, kind, dec_hook=_decode_other)
+
+
 def decode_shared(kind: type[T], text: str) -> T:
     """Read a small, often used record; equal texts give the same immutable value."""
     value: T = _decode_kept(cast("Hashable", kind), text)

@@ -1,0 +1,151 @@
+"""One run of a unit of work: a transaction, and what is known of its commit."""
+
+import contextlib
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError, PyMongoError
+
+from aiba_adapters.mongo.documents import Documents, UnitShape
+from aiba_adapters.mongo.failures import Failure, is_unknown, kind_of, text_of
+from aiba_adapters.mongo.leases import CapLeases
+from aiba_adapters.mongo.transaction import DURABLE, Transaction
+from aiba_adapters.mongo.unit_of_work import MongoUnitOfWork, void_marker
+from aiba_adapters.mongo.waiting import Patience
+from aiba_domain.errors import InvariantViolation
+from aiba_domain.ports import Unavailable
+
+T = TypeVar("T")
+Client = AsyncMongoClient[dict[str, Any]]
+Work = Callable[[MongoUnitOfWork], Awaitable[T]]
+
+
+class OutcomeUnknown(Unavailable):
+    """The server went away during a commit, and was not back in time to say what came of it.
+
+    Unlike other Unavailables something may have happened: repeat the command under its key.
+    """
+
+
+class Again(Exception):  # noqa: N818 - no error: the unit is run again
+    """A unit took no effect and may be run again; `cause` is its failure if nobody does."""
+
+    def __init__(self, failure: Failure, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.failure = failure
+        self.cause = cause
+
+
+class Attempts:
+    """Runs units of work, once each."""
+
+    def __init__(
+        self, client: Client, documents: Documents, caps: CapLeases, patience: Patience
+    ) -> None:
+        """Work on a client; `patience` is for the outcome of a commit."""
+        self._client = client
+        self._documents = documents
+        self._caps = caps
+        self._patience = patience
+
+    async def once(self, work: Work[T], share: int, *, with_history: bool) -> T:
+        """Run `work` in one transaction, and return its result after the commit.
+
+        Raises Again if nothing happened and another run may do better, and OutcomeUnknown.
+        """
+        async with self._client.start_session() as session:
+            await Transaction.start(session)
+            unit = MongoUnitOfWork(
+                Transaction(session, self._documents),
+                self._documents,
+                unit_id=uuid.uuid4().hex,
+                share=share,
+                caps=self._caps,
+            )
+            try:
+                result = await _run(unit, work, with_history=with_history)
+            except BaseException:
+                with contextlib.suppress(PyMongoError):  # the server ends it by itself
+                    await session.abort_transaction()
+                raise
+            finally:
+                unit.close()
+            await self._commit(session, unit)
+            return result
+
+    async def _commit(self, session: AsyncClientSession, unit: MongoUnitOfWork) -> None:
+        """Commit, and return only if that is known to have taken effect."""
+        waiting, may_be_done = self._patience.begin(), False
+        while True:
+            try:
+                await session.commit_transaction()
+            except PyMongoError as error:
+                may_be_done = may_be_done or is_unknown(error)
+                if not may_be_done or not unit.has_written:
+                    raise _meaning(error) from error
+                if is_unknown(error) and not waiting.is_over:
+                    await waiting.once()
+                    continue
+                # Whatever the session says now: the marker knows.
+                await self._look_up(unit.id, error)
+            return
+
+    async def _look_up(self, unit_id: str, lost: PyMongoError) -> None:
+        """Return if a unit was committed; raise Again if it wasn't and never will be.
+
+        Where its marker isn't, another is put in its place, so that a commit which is still on its
+        way fails. Raises OutcomeUnknown if the server doesn't come back in time.
+        """
+        waiting = self._patience.begin()
+        while True:
+            with contextlib.suppress(PyMongoError):
+                if await self._is_committed(unit_id):
+                    return
+                raise Again(Failure.AWAY, Unavailable(text_of(lost)))
+            if waiting.is_over:
+                break
+            await waiting.once()
+        msg = f"whether the unit was committed is not known: {text_of(lost)}"
+        raise OutcomeUnknown(msg) from lost
+
+    async def _is_committed(self, unit_id: str) -> bool:
+        markers = self._documents.collection(UnitShape).with_options(write_concern=DURABLE)
+        try:
+            await markers.insert_one(dict(void_marker(unit_id)))
+        except DuplicateKeyError:
+            stored = await markers.find_one({"_id": unit_id})
+            return stored is not None and not stored.get("void", False)
+        return False
+
+
+async def _run(unit: MongoUnitOfWork, work: Work[T], *, with_history: bool) -> T:
+    """Run `work` up to its commit; what undid it counts, whatever the work made of that."""
+    try:
+        if with_history:
+            await unit.fetch_history()
+        result = await work(unit)
+        if unit.failure is None:
+            await unit.finish()
+    except Exception as error:
+        meaning = _meaning(unit.failure or error)
+        if meaning is error:
+            raise
+        raise meaning from error
+    if unit.failure is not None:
+        raise _meaning(unit.failure) from unit.failure
+    return result
+
+
+def _meaning(error: Exception) -> Exception:
+    """Return what an error that ended a unit means to whoever runs it."""
+    driver = error.__cause__ if isinstance(error, InvariantViolation) else error
+    if not isinstance(driver, PyMongoError):
+        return error
+    kind = kind_of(driver)
+    if kind is Failure.OTHER:
+        return Unavailable(text_of(driver))
+    violation = error if isinstance(error, InvariantViolation) else None
+    return Again(kind, violation or Unavailable(text_of(driver)))

@@ -1,0 +1,578 @@
+"""What each collection holds: the shapes of its documents, and its indexes, in this one place.
+
+A document is what it is found by, beside the whole record as its `body`. Beanie keeps the database
+on the class, so each store binds document classes of its own: several stores, on one database or
+many, live in one process.
+"""
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final, Generic, Self, TypeVar
+
+from beanie import Document, init_beanie
+from bson import Timestamp
+from pydantic import BaseModel, ConfigDict
+from pymongo import ASCENDING, DESCENDING, IndexModel
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+
+from aiba_adapters.mongo.values import from_body, to_body
+from aiba_domain.battle.model import Battle
+from aiba_domain.battle.modes import GameMode
+from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.model import Broker
+from aiba_domain.claims.claim import Claim, ClaimState
+from aiba_domain.decision import Record
+from aiba_domain.economy.policy import EconomyPolicy
+from aiba_domain.fairness.epochs import SeedEpoch
+from aiba_domain.guilds.model import Guild
+from aiba_domain.instants import day_key
+from aiba_domain.moderation.model import Flag
+from aiba_domain.payments.model import UsedPayment
+from aiba_domain.players.model import Player, Session
+
+R = TypeVar("R")
+
+Database = AsyncDatabase[dict[str, Any]]
+Collection = AsyncCollection[dict[str, Any]]
+ClientSession = AsyncClientSession
+
+MARKER_SECONDS: Final = 86_400
+"""How long the marker of a unit without postings is kept; no commit is under way so long."""
+
+
+class Shape(BaseModel):
+    """A document without its database."""
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    id: Any
+    collection: ClassVar[str]
+
+    @classmethod
+    def index_models(cls) -> list[IndexModel]:
+        """Return the indexes of the collection, without the one on `_id`."""
+        settings: Any = getattr(cls, "Settings", None)
+        return list(getattr(settings, "indexes", ()))
+
+
+class RecordShape(Shape, Generic[R]):
+    """A record: what it is found by, and itself."""
+
+    kind: ClassVar[type[Any]]
+    unchanging: ClassVar[bool] = False
+    """Whether it is made once, so that a second one with the same key is a fault."""
+
+    body: dict[str, Any]
+
+    @classmethod
+    def of(cls, record: R) -> Self:
+        """Make the document of a record."""
+        return cls(body=to_body(record), **cls.found_by(record))
+
+    @classmethod
+    def found_by(cls, record: R) -> dict[str, Any]:
+        """Return the fields that a record is found by, the key as `id`; None for absent ones."""
+        raise NotImplementedError
+
+    def stored(self) -> dict[str, Any]:
+        """Return what is written; an absent field is left out, so that no index holds it."""
+        fields = {
+            name: value
+            for name in type(self).model_fields
+            if name not in ("id", "revision_id") and (value := getattr(self, name)) is not None
+        }
+        return {"_id": self.id, **fields}
+
+    @classmethod
+    def record(cls, stored: Mapping[str, Any]) -> R:
+        """Read the record of what was written."""
+        found: R = from_body(cls.kind, stored["body"])
+        return found
+
+
+class PlayerShape(RecordShape[Player]):
+    """A player; one wallet has one player."""
+
+    collection = "players"
+    kind = Player
+    wallet: str | None = None
+
+    class Settings:
+        """The collection."""
+
+        name = "players"
+        indexes: Final = [
+            IndexModel(
+                [("wallet", ASCENDING)],
+                name="by_wallet",
+                unique=True,
+                partialFilterExpression={"wallet": {"$exists": True}},
+            )
+        ]
+
+    @classmethod
+    def found_by(cls, record: Player) -> dict[str, Any]:
+        """By id, and by wallet where there is one."""
+        return {"id": record.id, "wallet": record.wallet or None}
+
+
+class SessionShape(RecordShape[Session]):
+    """A session, opened once."""
+
+    collection = "sessions"
+    kind = Session
+    unchanging = True
+
+    class Settings:
+        """The collection."""
+
+        name = "sessions"
+
+    @classmethod
+    def found_by(cls, record: Session) -> dict[str, Any]:
+        """By id."""
+        return {"id": record.id}
+
+
+class BrokerShape(RecordShape[Broker]):
+    """A broker."""
+
+    collection = "brokers"
+    kind = Broker
+    owner_id: str
+
+    class Settings:
+        """The collection."""
+
+        name = "brokers"
+        indexes: Final = [IndexModel([("owner_id", ASCENDING)], name="by_owner")]
+
+    @classmethod
+    def found_by(cls, record: Broker) -> dict[str, Any]:
+        """By id, and by owner."""
+        return {"id": record.id, "owner_id": record.owner_id}
+
+
+class BattleShape(RecordShape[Battle]):
+    """A battle that happened."""
+
+    collection = "battles"
+    kind = Battle
+    unchanging = True
+    player_id: str
+    created_at: int
+
+    class Settings:
+        """The collection."""
+
+        name = "battles"
+        indexes: Final = [
+            IndexModel(
+                [("player_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+                name="by_player",
+            )
+        ]
+
+    @classmethod
+    def found_by(cls, record: Battle) -> dict[str, Any]:
+        """By id, and by player in time."""
+        return {
+            "id": record.id,
+            "player_id": record.player_id,
+            "created_at": record.created_at,
+        }
+
+
+class ModeShape(RecordShape[GameMode]):
+    """A game mode."""
+
+    collection = "modes"
+    kind = GameMode
+
+    class Settings:
+        """The collection."""
+
+        name = "modes"
+
+    @classmethod
+    def found_by(cls, record: GameMode) -> dict[str, Any]:
+        """By key."""
+        return {"id": record.key}
+
+
+class GuildShape(RecordShape[Guild]):
+    """A guild."""
+
+    collection = "guilds"
+    kind = Guild
+    active: bool
+    pooled: int
+    member_ids: list[str]
+
+    class Settings:
+        """The collection."""
+
+        name = "guilds"
+        indexes: Final = [
+            IndexModel(
+                [("active", ASCENDING), ("pooled", ASCENDING), ("_id", ASCENDING)],
+                name="by_strength",
+            ),
+            IndexModel([("member_ids", ASCENDING)], name="by_member"),
+        ]
+
+    @classmethod
+    def found_by(cls, record: Guild) -> dict[str, Any]:
+        """By id, by strength, and by member."""
+        return {
+            "id": record.id,
+            "active": record.active,
+            "pooled": record.pooled,
+            "member_ids": sorted(set(record.member_ids)),
+        }
+
+
+class FlagShape(RecordShape[Flag]):
+    """A flag."""
+
+    collection = "flags"
+    kind = Flag
+    unchanging = True
+    subject: str
+    subject_id: str
+    at: int
+
+    class Settings:
+        """The collection."""
+
+        name = "flags"
+        indexes: Final = [
+            IndexModel(
+                [
+                    ("subject", ASCENDING),
+                    ("subject_id", ASCENDING),
+                    ("at", ASCENDING),
+                    ("_id", ASCENDING),
+                ],
+                name="by_subject",
+            )
+        ]
+
+    @classmethod
+    def found_by(cls, record: Flag) -> dict[str, Any]:
+        """By id, and by what it is about."""
+        return {
+            "id": record.id,
+            "subject": record.subject.value,
+            "subject_id": record.subject_id,
+            "at": record.at,
+        }
+
+
+class EpochShape(RecordShape[SeedEpoch]):
+    """A seed epoch."""
+
+    collection = "epochs"
+    kind = SeedEpoch
+
+    class Settings:
+        """The collection."""
+
+        name = "epochs"
+
+    @classmethod
+    def found_by(cls, record: SeedEpoch) -> dict[str, Any]:
+        """By number."""
+        return {"id": record.number}
+
+
+class PolicyShape(RecordShape[EconomyPolicy]):
+    """A version of the economy policy."""
+
+    collection = "policies"
+    kind = EconomyPolicy
+    unchanging = True
+
+    class Settings:
+        """The collection."""
+
+        name = "policies"
+
+    @classmethod
+    def found_by(cls, record: EconomyPolicy) -> dict[str, Any]:
+        """By version."""
+        return {"id": record.version}
+
+
+class PaymentShape(RecordShape[UsedPayment]):
+    """A payment's only use."""
+
+    collection = "payments"
+    kind = UsedPayment
+    unchanging = True
+
+    class Settings:
+        """The collection."""
+
+        name = "payments"
+
+    @classmethod
+    def found_by(cls, record: UsedPayment) -> dict[str, Any]:
+        """By the transaction's hash."""
+        return {"id": record.hash}
+
+
+class ListingShape(RecordShape[Listing]):
+    """An offer; a broker has one active one at the most."""
+
+    collection = "listings"
+    kind = Listing
+    active: bool
+    broker_id: str
+
+    class Settings:
+        """The collection."""
+
+        name = "listings"
+        indexes: Final = [
+            IndexModel(
+                [("broker_id", ASCENDING)],
+                name="by_broker",
+                unique=True,
+                partialFilterExpression={"active": True},
+            )
+        ]
+
+    @classmethod
+    def found_by(cls, record: Listing) -> dict[str, Any]:
+        """By id, and by broker while it is active."""
+        return {"id": record.id, "active": record.is_active, "broker_id": record.broker_id}
+
+
+class ClaimShape(RecordShape[Claim]):
+    """A withdrawal: one in flight to a recipient, one under a seqno that isn't refunded."""
+
+    collection = "claims"
+    kind = Claim
+    player_id: str
+    vault: str
+    recipient: str
+    seqno: str
+    """20 digits, so that texts sort as numbers do: BSON has no unsigned 64-bit type."""
+    created_at: int
+    open: bool
+    counts: bool
+
+    class Settings:
+        """The collection."""
+
+        name = "claims"
+        indexes: Final = [
+            IndexModel(
+                [("vault", ASCENDING), ("recipient", ASCENDING)],
+                name="in_flight",
+                unique=True,
+                partialFilterExpression={"open": True},
+            ),
+            IndexModel(
+                [("vault", ASCENDING), ("recipient", ASCENDING), ("seqno", DESCENDING)],
+                name="by_seqno",
+                unique=True,
+                partialFilterExpression={"counts": True},
+            ),
+            IndexModel(
+                [("created_at", ASCENDING), ("_id", ASCENDING)],
+                name="in_flight_in_time",
+                partialFilterExpression={"open": True},
+            ),
+            IndexModel(
+                [("player_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+                name="by_player",
+            ),
+        ]
+
+    @classmethod
+    def found_by(cls, record: Claim) -> dict[str, Any]:
+        """By id, by target and seqno, and by player in time."""
+        return {
+            "id": record.id,
+            "player_id": record.player_id,
+            "vault": record.terms.vault,
+            "recipient": record.terms.recipient,
+            "seqno": f"{record.terms.seqno:020d}",
+            "created_at": record.created_at,
+            "open": record.is_open,
+            "counts": record.state is not ClaimState.REFUNDED,
+        }
+
+    @classmethod
+    def day(cls, record: Claim) -> str:
+        """Return the UTC day under which a claim's amount is summed."""
+        return day_key(record.created_at)
+
+
+class ClaimDayShape(Shape):
+    """What the claims of a day come to that aren't refunded, of a player or, as `""`, of all."""
+
+    collection = "claim_days"
+    day: str
+    player_id: str
+    amount: Any
+
+    class Settings:
+        """The collection."""
+
+        name = "claim_days"
+
+
+class AccountShape(Shape):
+    """An account's balances by currency, or one share of a system account's."""
+
+    collection = "accounts"
+    account: str
+    held: dict[str, int]
+
+    class Settings:
+        """The collection."""
+
+        name = "accounts"
+        indexes: Final = [IndexModel([("account", ASCENDING)], name="by_account")]
+
+
+class UnitShape(Shape):
+    """One committed unit of work: its place in the order, and its postings.
+
+    `stamp` is the cluster's time at the unit's first answer. `void` marks a unit that was found not
+    to have been committed, and never will be. `expire` is there where nothing was posted.
+    """
+
+    collection = "units"
+    stamp: Timestamp | None = None
+    postings: list[dict[str, Any]]
+    void: bool = False
+    expire: dt.datetime | None = None
+
+    class Settings:
+        """The collection."""
+
+        name = "units"
+        indexes: Final = [
+            IndexModel(
+                [("stamp", ASCENDING), ("_id", ASCENDING)],
+                name="in_order",
+                partialFilterExpression={"stamp": {"$exists": True}},
+            ),
+            IndexModel(
+                [("expire", ASCENDING)],
+                name="expiring",
+                expireAfterSeconds=MARKER_SECONDS,
+                partialFilterExpression={"expire": {"$exists": True}},
+            ),
+        ]
+
+
+class AnswerShape(Shape):
+    """The first answer under a key; its id is principal, command and key as one JSON list."""
+
+    collection = "answers"
+    principal: str
+    command: str
+    key: str
+    fingerprint: str
+    accepted: bool
+    reply: str
+    at: int
+
+    class Settings:
+        """The collection."""
+
+        name = "answers"
+
+
+class LockShape(Shape):
+    """Something that units must not change at once, though they share no document."""
+
+    collection = "locks"
+    touched: int = 0
+
+    class Settings:
+        """The collection."""
+
+        name = "locks"
+
+
+class HealthShape(Shape):
+    """What the readiness check writes."""
+
+    collection = "health"
+    at: int
+
+    class Settings:
+        """The collection."""
+
+        name = "health"
+
+
+RECORDS: Final[Mapping[type, type[RecordShape[Any]]]] = {
+    shape.kind: shape
+    for shape in (
+        PlayerShape,
+        SessionShape,
+        BrokerShape,
+        BattleShape,
+        GuildShape,
+        ModeShape,
+        FlagShape,
+        EpochShape,
+        PolicyShape,
+        ClaimShape,
+        ListingShape,
+        PaymentShape,
+    )
+}
+"""The shape of each kind of record."""
+
+SHAPES: Final[tuple[type[Shape], ...]] = (
+    *RECORDS.values(),
+    ClaimDayShape,
+    AccountShape,
+    UnitShape,
+    AnswerShape,
+    LockShape,
+    HealthShape,
+)
+"""The shapes of all collections."""
+
+
+class Documents:
+    """Document classes bound to one database, by shape."""
+
+    def __init__(self, bound: Mapping[type[Shape], type[Document]]) -> None:
+        """Hold classes that beanie has bound."""
+        self._bound = bound
+
+    @classmethod
+    async def bind(cls, database: Database) -> "Documents":
+        """Make the classes of all shapes for a database; no index is made."""
+        made = {
+            shape: type(
+                shape.__name__.replace("Shape", "Document"),
+                (shape, Document),
+                {"__module__": __name__, "__doc__": shape.__doc__},
+            )
+            for shape in SHAPES
+        }
+        await init_beanie(database=database, document_models=list(made.values()), skip_indexes=True)
+        return cls(made)
+
+    def collection(self, shape: type[Shape]) -> Collection:
+        """Return the collection of a shape."""
+        return self._bound[shape].get_pymongo_collection()
+
+    def write(self, record: Record) -> tuple[type[RecordShape[Any]], dict[str, Any]]:
+        """Return a record's shape, and its document as it is written."""
+        shape = RECORDS[type(record)]
+        bound: Any = self._bound[shape]
+        return shape, bound.of(record).stored()

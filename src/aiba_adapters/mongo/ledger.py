@@ -1,0 +1,241 @@
+"""Balances and history within one transaction."""
+
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import IO, Any, Final
+
+import bson
+from pymongo import ASCENDING, UpdateOne
+
+from aiba_adapters.mongo.documents import AccountShape, UnitShape
+from aiba_adapters.mongo.shares import SHARES, document_id, is_shared_out
+from aiba_adapters.mongo.transaction import Stored, Transaction
+from aiba_domain.economy.emission import EmissionUse
+from aiba_domain.economy.ledger import (
+    Posting,
+    check_balance,
+    emission_prefix,
+    may_go_negative,
+    net_effects,
+)
+from aiba_domain.money import MAX_AMOUNT, Currency
+from aiba_domain.ports import Entry
+
+_AFTER_ALL: Final = "\U0010ffff"
+_IN_MEMORY: Final = 8 * 1024 * 1024
+_CURRENCY: Final = {currency.value: currency for currency in Currency}
+
+Balances = dict[str, int]
+
+
+class LedgerWanted(BaseException):
+    """The work wants to go through the whole ledger, which must be fetched before it runs.
+
+    No error: the port's `entries` can't wait, so the work is run again with the ledger at hand.
+    Not an Exception, so that no work takes it for one.
+    """
+
+
+class Ledger:
+    """What one unit of work sees of the ledger and does to it."""
+
+    def __init__(self, transaction: Transaction, share: int) -> None:
+        """Work in a transaction, on share number `share` of what is held in shares."""
+        self._transaction = transaction
+        self._share = share
+        self._known: dict[str, Balances] = {}
+        self._history: IO[bytes] | None = None
+        self.posted: list[tuple[int, Posting]] = []
+        self.touched: set[str] = set()
+        """The accounts that were written."""
+
+    async def balances(self, account: str) -> Mapping[Currency, int]:
+        """Return an account's balances."""
+        total: dict[str, int] = defaultdict(int)
+        for held in (await self._load(account)).values():
+            for currency, balance in held.items():
+                total[currency] += balance
+        return {_CURRENCY[currency]: int(balance) for currency, balance in total.items()}
+
+    async def accounts(self) -> Mapping[tuple[str, Currency], int]:
+        """Return every account's balances."""
+        total: dict[tuple[str, Currency], int] = defaultdict(int)
+        async for stored in self._transaction.each(AccountShape, {}):
+            for currency, balance in stored["held"].items():
+                total[stored["account"], _CURRENCY[currency]] += balance
+        return dict(total)
+
+    async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
+        """Return what a UTC day has emitted."""
+        prefix = emission_prefix(day)
+        found: dict[Currency, dict[str, int]] = {}
+        stored = await self._transaction.all(
+            AccountShape, {"account": {"$gt": prefix, "$lt": prefix + _AFTER_ALL}}
+        )
+        for each in stored:
+            arena = each["account"].removeprefix(prefix)
+            for currency, balance in each["held"].items():
+                arenas = found.setdefault(_CURRENCY[currency], {})
+                arenas[arena] = arenas.get(arena, 0) - balance
+        return {currency: EmissionUse(by_arena=arenas) for currency, arenas in found.items()}
+
+    async def post(self, at: int, postings: Sequence[Posting]) -> None:
+        """Move the balances, each checked, and keep the postings for the history.
+
+        Raises InvariantViolation where an account would hold what it may not.
+        """
+        effects: dict[str, dict[Currency, int]] = defaultdict(dict)
+        for (account, currency), effect in net_effects(postings).items():
+            effects[account][currency] = effect
+        await self._fetch(document_id(account, self._share) for account in effects)
+        changes: dict[str, tuple[str, Balances]] = {}
+        for account, moves in effects.items():
+            for currency, effect in moves.items():
+                moved = await self._move(account, currency, effect)
+                for key, balance in moved.items():
+                    changes.setdefault(key, (account, {}))[1][currency.value] = balance
+                    self._known[key][currency.value] = balance
+        await self._transaction.update(
+            AccountShape,
+            [
+                UpdateOne(
+                    {"_id": key},
+                    {
+                        "$set": {f"held.{name}": balance for name, balance in held.items()},
+                        "$setOnInsert": {"account": account},
+                    },
+                    upsert=True,
+                )
+                for key, (account, held) in sorted(changes.items())
+            ],
+        )
+        self.touched.update(effects)
+        self.posted += [(at, posting) for posting in postings]
+
+    async def _move(self, account: str, currency: Currency, effect: int) -> Mapping[str, int]:
+        """Return the new balances of the documents by which an account changes by `effect`."""
+        key = document_id(account, self._share)
+        balance = self._known[key].get(currency.value, 0) + effect
+        if not is_shared_out(account):
+            check_balance(account, currency, balance)
+            return {key: balance}
+        if abs(balance) <= MAX_AMOUNT // SHARES and (balance >= 0 or may_go_negative(account)):
+            return {key: balance}  # as all shares are bounded alike, so is their sum
+        shares = {
+            each: held.get(currency.value, 0) for each, held in (await self._load(account)).items()
+        }
+        check_balance(account, currency, sum(shares.values()) + effect)
+        shares[key] = balance
+        if may_go_negative(account):
+            check_balance(account, currency, balance)
+            return {key: balance}
+        return _levelled(shares, key)
+
+    async def _load(self, account: str) -> Mapping[str, Balances]:
+        """Return all documents of an account by their ids."""
+        if not is_shared_out(account):
+            await self._fetch((account,))
+            return {account: self._known[account]}
+        for stored in await self._transaction.all(AccountShape, {"account": account}):
+            self._known.setdefault(stored["_id"], dict(stored["held"]))
+        mine = document_id(account, self._share)
+        self._known.setdefault(mine, {})
+        prefix = account + "#"
+        return {
+            key: held
+            for key, held in self._known.items()
+            if key.startswith(prefix) and key.removeprefix(prefix).isdigit()
+        }
+
+    async def _fetch(self, keys: Iterable[str]) -> None:
+        """Read those documents that aren't known yet; what is known is the snapshot's, or ours."""
+        missing = [key for key in keys if key not in self._known]
+        if not missing:
+            return
+        for key in missing:
+            self._known[key] = {}
+        for stored in await self._transaction.all(AccountShape, {"_id": {"$in": missing}}):
+            self._known[stored["_id"]] = dict(stored["held"])
+
+    async def fetch_history(self) -> None:
+        """Read the whole history in its order, to a file where it is long."""
+        history = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by `close`
+        self._history = history
+        in_order = [("stamp", ASCENDING), ("_id", ASCENDING)]
+        async for stored in self._transaction.each(
+            UnitShape, {"stamp": {"$exists": True}}, sort=in_order
+        ):
+            history.write(bson.encode({"postings": stored["postings"]}))
+
+    def entries(self) -> Iterator[Entry]:
+        """Go through the history, then through what this unit has posted."""
+        history = self._history
+        if history is None:
+            raise LedgerWanted
+        return self._read(history)
+
+    def _read(self, history: IO[bytes]) -> Iterator[Entry]:
+        number = 0
+        history.seek(0)
+        for stored in bson.decode_file_iter(history):
+            for posting in stored["postings"]:
+                number += 1
+                yield Entry(number=number, at=int(posting["at"]), posting=_posting(posting))
+        for at, each in self.posted:
+            number += 1
+            yield Entry(number=number, at=at, posting=each)
+
+    def stored_postings(self) -> list[Stored]:
+        """Return this unit's postings as they are written."""
+        return [_stored(at, posting) for at, posting in self.posted]
+
+    def close(self) -> None:
+        """Let go of the history."""
+        if self._history is not None:
+            self._history.close()
+
+
+def _levelled(shares: Mapping[str, int], key: str) -> Mapping[str, int]:
+    """Cover what the share `key` lacks from the others, largest first; return those that change.
+
+    Their sum is 0 or above, and no share ends below 0 or above the bound of an amount.
+    """
+    changed = {key: shares[key]}
+    others = sorted((each for each in shares if each != key), key=lambda each: -shares[each])
+    for each in others:
+        if changed[key] >= 0:
+            break
+        taken = min(-changed[key], shares[each])
+        changed[key] += taken
+        changed[each] = shares[each] - taken
+    return changed
+
+
+def _stored(at: int, posting: Posting) -> Stored:
+    return {
+        "at": at,
+        "currency": posting.currency.value,
+        "amount": posting.amount,
+        "debit": posting.debit,
+        "credit": posting.credit,
+        "reason": posting.reason,
+        "arena": posting.arena,
+        "league": posting.league,
+        "source_type": posting.source_type,
+        "source_id": posting.source_id,
+    }
+
+
+def _posting(stored: Mapping[str, Any]) -> Posting:
+    return Posting(
+        currency=_CURRENCY[stored["currency"]],
+        amount=int(stored["amount"]),
+        debit=stored["debit"],
+        credit=stored["credit"],
+        reason=stored["reason"],
+        arena=stored["arena"],
+        league=stored["league"],
+        source_type=stored["source_type"],
+        source_id=stored["source_id"],
+    )

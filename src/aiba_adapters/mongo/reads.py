@@ -1,0 +1,272 @@
+"""The port's reads, within one transaction."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from pymongo import ASCENDING, DESCENDING
+
+from aiba_adapters.codec import decode_outcome
+from aiba_adapters.mongo.documents import (
+    AnswerShape,
+    BattleShape,
+    BrokerShape,
+    ClaimDayShape,
+    ClaimShape,
+    EpochShape,
+    FlagShape,
+    GuildShape,
+    ListingShape,
+    ModeShape,
+    PaymentShape,
+    PlayerShape,
+    PolicyShape,
+    RecordShape,
+    SessionShape,
+)
+from aiba_adapters.mongo.leases import CapLeases
+from aiba_adapters.mongo.ledger import Ledger
+from aiba_adapters.mongo.locks import Locks, claim_day_id
+from aiba_adapters.mongo.shares import is_shared_out
+from aiba_adapters.mongo.transaction import Transaction
+from aiba_adapters.mongo.values import unpack_int
+from aiba_domain.battle.model import Battle
+from aiba_domain.battle.modes import GameMode
+from aiba_domain.battle.opponents import GuildStrength
+from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.model import Broker
+from aiba_domain.claims.claim import Claim
+from aiba_domain.economy.emission import EmissionUse
+from aiba_domain.economy.policy import EconomyPolicy
+from aiba_domain.fairness.epochs import SeedEpoch
+from aiba_domain.guilds.model import Guild
+from aiba_domain.moderation.model import Flag, Subject
+from aiba_domain.money import Currency
+from aiba_domain.payments.model import UsedPayment
+from aiba_domain.players.model import Player, Session
+from aiba_domain.ports import Entry, Remembered, Scope
+
+R = TypeVar("R")
+
+_NEWEST = [("created_at", DESCENDING), ("_id", DESCENDING)]
+_OLDEST = [("created_at", ASCENDING), ("_id", ASCENDING)]
+
+
+class MongoReads:
+    """Implements the port's reads, and notes in `locks` what a unit depends on by them."""
+
+    def __init__(self, transaction: Transaction, ledger: Ledger, caps: CapLeases) -> None:
+        """Read in a transaction."""
+        self._transaction = transaction
+        self._ledger = ledger
+        self._caps = caps
+        self._locks = Locks(transaction)
+        self._owners: dict[str, str] = {}
+        self._days: set[str] = set()
+
+    async def player(self, player_id: str) -> Player | None:
+        return await self._record(PlayerShape, player_id)
+
+    async def session(self, session_id: str) -> Session | None:
+        return await self._record(SessionShape, session_id)
+
+    async def broker(self, broker_id: str) -> Broker | None:
+        found: Broker | None = await self._record(BrokerShape, broker_id)
+        if found is not None:
+            self._owners[found.id] = found.owner_id
+        return found
+
+    async def brokers_of(self, player_id: str) -> Sequence[Broker]:
+        self._locks.name(f"brokers_of:{player_id}")
+        brokers: list[Broker] = await self._records(BrokerShape, {"owner_id": player_id})
+        brokers.sort(key=lambda broker: (broker.created_at, broker.id), reverse=True)
+        return brokers
+
+    async def battle(self, battle_id: str) -> Battle | None:
+        return await self._record(BattleShape, battle_id)
+
+    async def battles_of(
+        self, player_id: str, *, before: tuple[int, str] | None, limit: int
+    ) -> Sequence[Battle]:
+        where: dict[str, Any] = {"player_id": player_id} | _beyond(before, "$lt")
+        return await self._records(BattleShape, where, sort=_NEWEST, limit=limit)
+
+    async def mode(self, key: str) -> GameMode | None:
+        return await self._record(ModeShape, key, lock=False)
+
+    async def modes(self) -> Sequence[GameMode]:
+        modes: list[GameMode] = await self._records(ModeShape, {})
+        modes.sort(key=lambda mode: (mode.arena, mode.league, mode.key))
+        return modes
+
+    async def guild_of(self, player_id: str) -> Guild | None:
+        self._locks.name(f"guild_of:{player_id}")
+        where = {"active": True, "member_ids": player_id}
+        found: list[Guild] = await self._records(
+            GuildShape, where, sort=[("_id", ASCENDING)], limit=1
+        )
+        return found[0] if found else None
+
+    async def rivals_of(self, guild: Guild) -> Sequence[GuildStrength]:
+        rivals = []
+        for side, order in (("$gte", ASCENDING), ("$lte", DESCENDING)):
+            stored = await self._transaction.one(
+                GuildShape,
+                {
+                    "active": True,
+                    "pooled": {side: guild.pooled, "$gt": 0},
+                    "_id": {"$ne": guild.id},
+                },
+                sort=[("pooled", order), ("_id", ASCENDING)],
+                projection=["pooled"],
+            )
+            if stored is not None:
+                rivals.append(GuildStrength(guild_id=stored["_id"], pooled=int(stored["pooled"])))
+        return rivals
+
+    async def wallet_owner(self, address: str) -> str | None:
+        if not address:
+            return None
+        stored = await self._transaction.one(PlayerShape, {"wallet": address}, projection=["_id"])
+        if stored is None:
+            return None
+        owner: str = stored["_id"]
+        self._locks.read(PlayerShape, owner)
+        return owner
+
+    async def claim(self, claim_id: str) -> Claim | None:
+        return await self._record(ClaimShape, claim_id)
+
+    async def open_claim(self, vault: str, recipient: str) -> Claim | None:
+        self._locks.name(target_lock(vault, recipient))
+        where = {"vault": vault, "recipient": recipient, "open": True}
+        found: list[Claim] = await self._records(ClaimShape, where, limit=1)
+        return found[0] if found else None
+
+    async def confirmed_seqno(self, vault: str, recipient: str) -> int:
+        self._locks.name(target_lock(vault, recipient))
+        stored = await self._transaction.one(
+            ClaimShape,
+            {"vault": vault, "recipient": recipient, "counts": True, "open": False},
+            sort=[("seqno", DESCENDING)],
+            projection=["seqno"],
+        )
+        return int(stored["seqno"]) if stored else 0
+
+    async def open_claims(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Claim]:
+        where: dict[str, Any] = {"open": True} | _beyond(after, "$gt")
+        return await self._records(ClaimShape, where, sort=_OLDEST, limit=limit)
+
+    async def claims_of(
+        self, player_id: str, *, before: tuple[int, str] | None, limit: int
+    ) -> Sequence[Claim]:
+        self._locks.name(f"claims_of:{player_id}")
+        where: dict[str, Any] = {"player_id": player_id} | _beyond(before, "$lt")
+        return await self._records(ClaimShape, where, sort=_NEWEST, limit=limit)
+
+    async def claimed(self, day: str, player_id: str | None) -> int:
+        self._locks.claim_day(day, player_id or "")
+        stored = await self._transaction.one(
+            ClaimDayShape, {"_id": claim_day_id(day, player_id or "")}
+        )
+        return unpack_int(stored["amount"]) if stored else 0
+
+    async def payment_use(self, tx_hash: str) -> UsedPayment | None:
+        return await self._record(PaymentShape, tx_hash)
+
+    async def listing(self, listing_id: str) -> Listing | None:
+        return await self._record(ListingShape, listing_id)
+
+    async def listing_of(self, broker_id: str) -> Listing | None:
+        self._locks.name(f"listing_of:{broker_id}")
+        where = {"broker_id": broker_id, "active": True}
+        found: list[Listing] = await self._records(ListingShape, where, limit=1)
+        return found[0] if found else None
+
+    async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
+        self._locks.name(f"flags_of:{subject.value}:{subject_id}")
+        where = {"subject": subject.value, "subject_id": subject_id}
+        in_time = [("at", ASCENDING), ("_id", ASCENDING)]
+        return await self._records(FlagShape, where, sort=in_time)
+
+    async def epoch(self) -> SeedEpoch | None:
+        found: list[SeedEpoch] = await self._records(
+            EpochShape, {}, sort=[("_id", DESCENDING)], limit=1
+        )
+        return found[0] if found else None
+
+    async def epochs(self) -> Sequence[SeedEpoch]:
+        return await self._records(EpochShape, {}, sort=[("_id", ASCENDING)])
+
+    async def policy(self) -> EconomyPolicy:
+        found: list[EconomyPolicy] = await self._records(
+            PolicyShape, {}, sort=[("_id", DESCENDING)], limit=1
+        )
+        return found[0]
+
+    async def balances(self, account: str) -> Mapping[Currency, int]:
+        if not is_shared_out(account):
+            self._locks.account(account)
+        return await self._ledger.balances(account)
+
+    async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
+        self._days.add(day)
+        return await self._caps.use(self, day)
+
+    async def emitted_in_all(self, day: str) -> Mapping[Currency, EmissionUse]:
+        """Return what a UTC day has emitted, by this unit's snapshot and its own postings."""
+        return await self._ledger.emitted(day)
+
+    def lock(self, name: str) -> None:
+        """Let no two units that lock `name` be committed at once."""
+        self._locks.name(name)
+
+    async def accounts(self) -> Mapping[tuple[str, Currency], int]:
+        return await self._ledger.accounts()
+
+    def entries(self) -> Iterable[Entry]:
+        return self._ledger.entries()
+
+    async def remembered(self, scope: Scope) -> Remembered | None:
+        stored = await self._transaction.one(AnswerShape, {"_id": answer_id(scope)})
+        if stored is None:
+            return None
+        outcome = decode_outcome(scope.command, accepted=stored["accepted"], text=stored["reply"])
+        return Remembered(
+            scope=scope, fingerprint=stored["fingerprint"], outcome=outcome, at=int(stored["at"])
+        )
+
+    async def _record(
+        self, shape: type[RecordShape[R]], key: object, *, lock: bool = True
+    ) -> R | None:
+        """Read a record, on which the unit then depends unless it never changes."""
+        stored = await self._transaction.one(shape, {"_id": key})
+        if stored is None:
+            return None
+        if lock and not shape.unchanging:
+            self._locks.read(shape, key)
+        return shape.record(stored)
+
+    async def _records(
+        self, shape: type[RecordShape[R]], where: Mapping[str, Any], **options: Any
+    ) -> list[R]:
+        found = await self._transaction.all(shape, where, **options)
+        return [shape.record(stored) for stored in found]
+
+
+def answer_id(scope: Scope) -> str:
+    """Name the document of an answer; different scopes have different names."""
+    return json.dumps([scope.principal, scope.command, scope.key], ensure_ascii=False)
+
+
+def target_lock(vault: str, recipient: str) -> str:
+    """Name the lock of the claims under one vault to one recipient."""
+    return "claims_to:" + json.dumps([vault, recipient], ensure_ascii=False)
+
+
+def _beyond(place: tuple[int, str] | None, side: str) -> dict[str, Any]:
+    """Return the condition for what comes beyond a (created_at, id)."""
+    if place is None:
+        return {}
+    at, last_id = place
+    return {"$or": [{"created_at": {side: at}}, {"created_at": at, "_id": {side: last_id}}]}

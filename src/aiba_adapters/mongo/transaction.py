@@ -1,0 +1,105 @@
+"""One transaction of the driver: its session, what failed in it, and when it began."""
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from bson import Timestamp
+from pymongo import ReadPreference, UpdateOne, WriteConcern
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import PyMongoError
+from pymongo.read_concern import ReadConcern
+
+from aiba_adapters.mongo.documents import Collection, Documents, Shape
+
+DURABLE: Final = WriteConcern(w="majority", j=True)
+"""On the disk of a majority of the replica set."""
+
+SNAPSHOT: Final = ReadConcern("snapshot")
+"""One state that a majority has."""
+
+Stored = dict[str, Any]
+
+
+class Transaction:
+    """Commands within one snapshot transaction. The first failure is kept: it has undone it all."""
+
+    def __init__(self, session: AsyncClientSession, documents: Documents) -> None:
+        """Work in a session whose transaction has been started."""
+        self._session = session
+        self._documents = documents
+        self.failure: PyMongoError | None = None
+        self.stamp: Timestamp | None = None
+
+    @staticmethod
+    async def start(session: AsyncClientSession) -> None:
+        """Start a session's transaction; the first command begins it on the server."""
+        await session.start_transaction(
+            read_concern=SNAPSHOT, write_concern=DURABLE, read_preference=ReadPreference.PRIMARY
+        )
+
+    async def one(
+        self, shape: type[Shape], where: Mapping[str, Any], **options: Any
+    ) -> Stored | None:
+        """Return the first document that fits."""
+        with self._noted():
+            return await self._in(shape).find_one(where, session=self._session, **options)
+
+    async def all(
+        self, shape: type[Shape], where: Mapping[str, Any], **options: Any
+    ) -> list[Stored]:
+        """Return all documents that fit."""
+        with self._noted():
+            found = self._in(shape).find(where, session=self._session, **options)
+            return await found.to_list()
+
+    async def each(
+        self, shape: type[Shape], where: Mapping[str, Any], **options: Any
+    ) -> AsyncIterator[Stored]:
+        """Go through the documents that fit."""
+        with self._noted():
+            async for stored in self._in(shape).find(where, session=self._session, **options):
+                yield stored
+
+    async def insert(self, shape: type[Shape], stored: Stored) -> None:
+        """Add a document."""
+        with self._noted():
+            await self._in(shape).insert_one(stored, session=self._session)
+
+    async def put(self, shape: type[Shape], stored: Stored) -> None:
+        """Write a document in place of the one with its id, if there is one."""
+        with self._noted():
+            await self._in(shape).replace_one(
+                {"_id": stored["_id"]}, stored, upsert=True, session=self._session
+            )
+
+    async def remove(self, shape: type[Shape], key: object) -> None:
+        """Remove a document."""
+        with self._noted():
+            await self._in(shape).delete_one({"_id": key}, session=self._session)
+
+    async def update(self, shape: type[Shape], updates: Sequence[UpdateOne]) -> None:
+        """Update documents, all by one command."""
+        if updates:
+            with self._noted():
+                await self._in(shape).bulk_write(updates, session=self._session)
+
+    def _in(self, shape: type[Shape]) -> Collection:
+        return self._documents.collection(shape)
+
+    @contextlib.contextmanager
+    def _noted(self) -> Iterator[None]:
+        """Keep the cluster's time at the first answer, and the first failure."""
+        try:
+            yield
+        except PyMongoError as failure:
+            self.failure = self.failure or failure
+            raise
+        if self.stamp is None:
+            self.stamp = cluster_time(self._session)
+
+
+def cluster_time(session: AsyncClientSession) -> Timestamp | None:
+    """Return the latest cluster time that the session has heard of."""
+    told = session.cluster_time
+    return told["clusterTime"] if told else None
