@@ -17,7 +17,7 @@ APP_ENV ?= dev
 PORT ?= 5000
 AIBA_DATA_DIR ?= ./var
 
-.PHONY: help setup run demo test fmt lint types unit contract soak kill-test bench contracts lock clean
+.PHONY: help setup run demo test fmt lint types unit contract soak kill-test bench mutation contracts lock clean
 
 help: ## List the goals.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ kill-test: setup ## Kill the server under load 20 times; every acknowledged batt
 
 bench: setup ## Measure speed and growth, and print the table of the README.
 	@exec $(BIN)/python -m bench
+
+mutation: setup ## Measure which faults in the rules the tests find; PACKAGES=claims JOBS=2 REPORT=docs/mutation.md.
+	@exec nice -n 5 $(BIN)/python tools/mutation.py $(PACKAGES) $(if $(JOBS),--jobs $(JOBS)) $(if $(REPORT),--report $(REPORT))
 
 contracts: ## Rebuild the contracts with Node (20 or newer); fails if the committed code is another.
 	@command -v node >/dev/null || { echo 'Node 20 or newer is needed' >&2; exit 1; }
