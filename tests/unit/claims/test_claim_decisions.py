@@ -28,6 +28,7 @@ from aiba_domain.claims.commands import (
     recall_claim,
 )
 from aiba_domain.claims.model import MAX_SEQNO, MAX_VALID_UNTIL, ClaimTerms
+from aiba_domain.claims.ports import SignerRefused, SignerUnavailable
 from aiba_domain.decision import Accepted, Context, Principal, Refused
 from aiba_domain.economy.ledger import Posting
 from aiba_domain.economy.policy import EconomyPolicy
@@ -463,3 +464,20 @@ def test_terms_reach_to_the_ends_of_their_ranges() -> None:
     most = some_terms(amount=MAX_AMOUNT, seqno=MAX_SEQNO, valid_until_s=MAX_VALID_UNTIL)
     assert (least.amount, least.seqno, least.valid_until_s) == (1, 1, 1)
     assert (most.seqno, most.valid_until_s) == (2**64 - 1, 2**32 - 1)
+
+
+# The signer's answers.
+
+
+def test_a_signer_that_is_away_says_why_and_for_how_long() -> None:
+    """A second, and nothing more, unless it knows better."""
+    plain = SignerUnavailable()
+    assert (str(plain), plain.retry_after_ms) == ("", 1_000)
+    told = SignerUnavailable("busy", retry_after_ms=7)
+    assert (str(told), told.retry_after_ms) == ("busy", 7)
+
+
+def test_a_signer_that_refuses_says_why() -> None:
+    """The code is what the log shows too."""
+    refused = SignerRefused("paused")
+    assert (str(refused), refused.code) == ("paused", "paused")
