@@ -2,20 +2,16 @@
 
 import asyncio
 import contextlib
-import sqlite3
 from collections.abc import AsyncIterator, Sequence
-from pathlib import Path
 from typing import Final
 
 from litestar.di import Provide
 from litestar.types import ControllerRouterHandler
 
-from aiba_adapters.sqlite import SqliteStore
-from aiba_adapters.sqlite.schema import SchemaTooNew
 from aiba_domain.application.upkeep import open_epoch_of, prepare, rotate_seed
 from aiba_domain.errors import DomainError
 from aiba_domain.instants import HOUR
-from aiba_domain.ports import Reader, Unavailable
+from aiba_domain.ports import Reader, Store, Unavailable
 from aiba_entry.chain import on_chain
 from aiba_entry.container import Container
 from aiba_entry.http.app import create_app
@@ -25,9 +21,7 @@ from aiba_entry.http.routes import GAME_ROUTES
 from aiba_entry.metering import make_metrics
 from aiba_entry.observability import get_logger
 from aiba_entry.settings import Settings
-
-DATABASE: Final = "aiba.db"
-"""The name of the database in the data directory."""
+from aiba_entry.stores import Replicated, open_store
 
 UPKEEP_SECONDS: Final = 30.0
 """How often the service looks whether a seed epoch is over."""
@@ -35,19 +29,10 @@ UPKEEP_SECONDS: Final = 30.0
 _log = get_logger("aiba.service")
 
 
-class StoreUnusable(Exception):  # noqa: N818 - named for the state of the store
-    """The store can't be opened; the text says where it is and what is wrong."""
-
-
-def database_path(settings: Settings) -> Path:
-    """Return where the settings keep the database."""
-    return settings.data_dir / DATABASE
-
-
 @contextlib.asynccontextmanager
 async def open_container(settings: Settings) -> AsyncIterator[Container]:
     """Open the store and everything on it, ready for play; close the store at the end."""
-    store = open_store(database_path(settings))
+    store = await open_store(settings)
     try:
 
         async def mode_keys(read: Reader) -> tuple[str, ...]:
@@ -61,16 +46,6 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         yield container
     finally:
         await store.close()
-
-
-def open_store(path: Path) -> SqliteStore:
-    """Open the store at `path`. Raises StoreUnusable."""
-    try:
-        return SqliteStore(path)
-    except OSError as error:
-        raise StoreUnusable(f"{path} can't be opened: {error.strerror}") from error
-    except (sqlite3.Error, SchemaTooNew) as error:
-        raise StoreUnusable(f"{path} can't be opened: {error}") from error
 
 
 async def _prepare(container: Container) -> None:
@@ -115,9 +90,14 @@ def create_application(
         limiter=container.limiter(),
         metrics=container.metrics(),
         now_ms=clock.now,
-        probes=(Probe(name="store", check=store.check),),
+        probes=(_probe(store),),
         dependencies={name: _given(part) for name, part in parts.items()},
     )
+
+
+def _probe(store: Store) -> Probe:
+    where = store.primary if isinstance(store, Replicated) else None
+    return Probe(name="store", check=store.check, where=where)
 
 
 def _given(part: object) -> Provide:

@@ -10,6 +10,7 @@ from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
 from aiba_entry.dev_secrets import DevSecretsUnusable, dev_secrets
+from aiba_entry.mongo_uri import is_mongo_uri, mongo_secrets
 from aiba_entry.ton_settings import TonSettings, load_ton
 
 T = TypeVar("T")
@@ -64,6 +65,7 @@ class Settings:
     host: str
     port: int
     data_dir: Path
+    mongo_uri: str | None
     json_body_limit: int
     cors_origins: tuple[str, ...]
     rate_limit_per_minute: int
@@ -89,10 +91,11 @@ class Settings:
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, for whoever must keep them out of a text."""
         own = (self.telegram_bot_token, self.session_secret, self.battle_seed_secret)
-        return (*own, *self.ton.secrets) if self.ton else own
+        ton = self.ton.secrets if self.ton else ()
+        return (*own, *ton, *mongo_secrets(self.mongo_uri))
 
     def __repr__(self) -> str:
-        hidden = {"telegram_bot_token", "session_secret", "battle_seed_secret"}
+        hidden = {"telegram_bot_token", "session_secret", "battle_seed_secret", "mongo_uri"}
         parts = (
             f"{field.name}={'[hidden]' if field.name in hidden else getattr(self, field.name)!r}"
             for field in fields(self)
@@ -112,10 +115,9 @@ def load(environ: Mapping[str, str]) -> Settings:
     prod = app_env is AppEnv.PROD
     host = env.get("HOST") or "127.0.0.1"
     data_dir = Path(env.get("AIBA_DATA_DIR") or "./var")
-    if env.get("MONGO_URI"):
-        env.fault(
-            "MONGO_URI", "this build has no MongoDB store yet; unset it to use the embedded store"
-        )
+    mongo_uri = env.secret("MONGO_URI")
+    if mongo_uri is not None and not is_mongo_uri(mongo_uri):
+        env.fault("MONGO_URI", "must be a MongoDB URI that names a database: mongodb://host/aiba")
     # prod refuses what is only faulty there, so an unknown APP_ENV is judged as prod too.
     strict = app_env in (None, AppEnv.PROD)
     required = "is required in prod" if prod else None
@@ -125,6 +127,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         host=host,
         port=env.integer("PORT", 5000, 0, 65_535),
         data_dir=data_dir,
+        mongo_uri=mongo_uri,
         json_body_limit=env.read("JSON_BODY_LIMIT", _size) or 1024 * 1024,
         cors_origins=env.read("CORS_ORIGIN", _origins, required=required) or (),
         rate_limit_per_minute=env.integer("RATE_LIMIT_PER_MINUTE", 600, 1, 1_000_000),

@@ -5,6 +5,8 @@ What the shapes mean is proven by the suites in `aiba_domain.testing.contracts`.
 
 from aiba_adapters.memory import MemoryStore
 from aiba_adapters.memory.store import _MemoryUnitOfWork
+from aiba_adapters.mongo import MongoStore
+from aiba_adapters.mongo.unit_of_work import MongoUnitOfWork
 from aiba_adapters.ratelimit import MemoryRateLimiter
 from aiba_adapters.sessions import SessionTokens
 from aiba_adapters.sqlite import SqliteStore
@@ -33,14 +35,18 @@ from aiba_entry.chain_metrics import ChainMetrics
 from aiba_entry.metering import MetricsObserver
 
 
-def stores(memory: MemoryStore, sqlite: SqliteStore, faulty: FaultyStore) -> tuple[Store, ...]:
+def stores(
+    memory: MemoryStore, sqlite: SqliteStore, mongo: MongoStore, faulty: FaultyStore
+) -> tuple[Store, ...]:
     """Every store is a Store."""
-    return memory, sqlite, faulty
+    return memory, sqlite, mongo, faulty
 
 
-def units(memory: _MemoryUnitOfWork, sqlite: SqliteUnitOfWork) -> tuple[UnitOfWork, ...]:
+def units(
+    memory: _MemoryUnitOfWork, sqlite: SqliteUnitOfWork, mongo: MongoUnitOfWork
+) -> tuple[UnitOfWork, ...]:
     """What a store hands out is a UnitOfWork."""
-    return memory, sqlite
+    return memory, sqlite, mongo
 
 
 def readers(unit: UnitOfWork) -> Reader:

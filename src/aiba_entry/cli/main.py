@@ -17,6 +17,7 @@ _COMMANDS: Final = {
     "policy": "aiba_entry.cli.policy:policy",
     "mod": "aiba_entry.cli.mod:mod",
     "audit": "aiba_entry.cli.audit:audit",
+    "mongo": "aiba_entry.cli.mongo:mongo",
     "conformance": "aiba_entry.cli.conformance:conformance",
     "signer": "aiba_entry.cli.signer:signer",
     "simulate": "aiba_entry.cli.simulate:simulate_command",

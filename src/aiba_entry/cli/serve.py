@@ -24,8 +24,9 @@ from aiba_entry.local_chain import (
     own_settings,
 )
 from aiba_entry.observability import configure_logging
-from aiba_entry.service import StoreUnusable, database_path, open_service, open_store
+from aiba_entry.service import open_service
 from aiba_entry.settings import Settings, SettingsError, load
+from aiba_entry.stores import StoreUnusable, has_store, open_store, place_of
 
 _PAGE = 100
 
@@ -106,8 +107,7 @@ async def _run_with_chain(settings: Settings, listener: socket.socket, port: int
 
 async def _refuse_claims_of_others(settings: Settings, vault: str) -> None:
     """Raise LocalChainFailed if money is in flight at a vault that this chain doesn't have."""
-    path = database_path(settings)
-    if not path.exists():
+    if not has_store(settings):
         return
 
     async def elsewhere(read: Reader) -> Claim | None:
@@ -119,16 +119,16 @@ async def _refuse_claims_of_others(settings: Settings, vault: str) -> None:
             after = (claims[-1].created_at, claims[-1].id)
         return None
 
-    store = open_store(path)
+    store = await open_store(settings)
     try:
         claim = await store.read(elsewhere)
     finally:
         await store.close()
     if claim is not None:
         raise LocalChainFailed(
-            f"{path} has claims in flight at the vault {claim.terms.vault}, which the local chain "
-            "doesn't have: start with the TON settings of the chain they belong to until they are "
-            "settled, or with another AIBA_DATA_DIR"
+            f"{place_of(settings)} has claims in flight at the vault {claim.terms.vault}, which "
+            "the local chain doesn't have: start with the TON settings of the chain they belong to "
+            "until they are settled, or with another AIBA_DATA_DIR"
         )
 
 

@@ -11,8 +11,9 @@ from aiba_domain.decision import Principal, Role
 from aiba_domain.errors import DomainError
 from aiba_domain.ports import Unavailable
 from aiba_entry.container import Container
-from aiba_entry.service import StoreUnusable, open_container
+from aiba_entry.service import open_container
 from aiba_entry.settings import Settings, SettingsError, load
+from aiba_entry.stores import StoreUnusable
 
 T = TypeVar("T")
 

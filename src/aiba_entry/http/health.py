@@ -24,10 +24,14 @@ _METRICS: Final = ResponseSpec(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """Looks at one dependency: `check` returns when it works and raises when it doesn't."""
+    """Looks at one dependency: `check` returns when it works and raises when it doesn't.
+
+    `where` says which server stands behind it, where there are several.
+    """
 
     name: str
     check: Callable[[], Awaitable[None]]
+    where: Callable[[], Awaitable[str | None]] | None = None
 
 
 class Alive(msgspec.Struct):
@@ -38,10 +42,11 @@ class Alive(msgspec.Struct):
 
 
 class Check(msgspec.Struct, omit_defaults=True):
-    """One dependency's state; `detail` says in a word what is wrong."""
+    """One dependency's state; `detail` is what is wrong in a word, `primary` who is written to."""
 
     ok: bool
     detail: str | None = None
+    primary: str | None = None
 
 
 class Ready(msgspec.Struct):
@@ -97,6 +102,7 @@ async def _look(probe: Probe) -> Check:
     try:
         async with asyncio.timeout(PROBE_SECONDS):
             await probe.check()
+            primary = await probe.where() if probe.where else None
     except TimeoutError:
         detail = "timed out"
     except Exception as error:
@@ -104,5 +110,5 @@ async def _look(probe: Probe) -> Check:
         log.warning("dependency down", dependency=probe.name, exc_info=error)
         detail = "unavailable"
     else:
-        return Check(ok=True)
+        return Check(ok=True, primary=primary)
     return Check(ok=False, detail=detail)

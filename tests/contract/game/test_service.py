@@ -12,13 +12,12 @@ import pytest
 from aiba_domain.application.upkeep import open_epoch_of
 from aiba_domain.testing.doubles import SettableClock
 from aiba_entry.service import (
-    StoreUnusable,
-    database_path,
     open_container,
     open_service,
     rotate_if_due,
 )
 from aiba_entry.settings import Settings, load
+from aiba_entry.stores import StoreUnusable, database_path
 from tests.contract.game import ton
 from tests.contract.game.support import BOT_TOKEN, ENVIRON, HOUR, launch_at
 

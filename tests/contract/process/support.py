@@ -21,8 +21,9 @@ from aiba_domain.battle.mode_commands import SaveMode
 from aiba_domain.battle.modes import GameMode, mode_id
 from aiba_entry.cli.session import OPERATOR
 from aiba_entry.container import Container
-from aiba_entry.service import DATABASE, open_container
+from aiba_entry.service import open_container
 from aiba_entry.settings import load
+from aiba_entry.stores import DATABASE
 
 T = TypeVar("T")
 Json = Any

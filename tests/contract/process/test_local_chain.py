@@ -16,7 +16,7 @@ import pytest
 from nacl.signing import SigningKey
 
 from aiba_entry.dev_secrets import FILE_NAME, dev_oracle_key
-from aiba_entry.service import DATABASE
+from aiba_entry.stores import DATABASE
 from tests.contract.process.support import (
     AIBA,
     PATIENCE_S,
