@@ -18,6 +18,7 @@ from bench.devnet import measure_chain
 from bench.pipelines import measure_pipelines
 from bench.report import Figure, Machine, Report
 from bench.serving import measure_growth, measure_serving
+from bench.signer import measure_signer
 from bench.startup import measure_startup
 
 
@@ -65,6 +66,7 @@ async def measure(size: Size, folder: Path) -> list[Figure]:
         # In a thread, as they run coroutines of their own.
         *await asyncio.to_thread(measure_claims, size.claims, size.rounds),
         *measure_chain(size.chain_claims, size.rounds),
+        *await measure_signer(folder / "signer", claims=size.claims, rounds=size.rounds),
         *await measure_pipelines(
             folder, rounds=size.rounds, battles=size.battles, players=size.players
         ),

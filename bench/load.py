@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Final, cast
 
@@ -158,6 +159,16 @@ class Load:
         loop = asyncio.get_running_loop()
         made = [
             (await loop.create_connection(_Connection, "127.0.0.1", port))[1]
+            for _ in range(connections)
+        ]
+        return cls(made)
+
+    @classmethod
+    async def connect_unix(cls, path: Path, connections: int = CONNECTIONS) -> "Load":
+        """Open connections to a Unix socket."""
+        loop = asyncio.get_running_loop()
+        made = [
+            (await loop.create_unix_connection(_Connection, str(path)))[1]
             for _ in range(connections)
         ]
         return cls(made)

@@ -22,22 +22,12 @@ from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
+from aiba_domain.outage import Clock as Clock  # noqa: PLC0414 - a port like those here
+from aiba_domain.outage import Unavailable as Unavailable  # noqa: PLC0414 - as above
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
 
 T = TypeVar("T")
-
-
-class Unavailable(Exception):  # noqa: N818 - named for the state of the port
-    """A port can't answer now; nothing happened, and the same call may be made again.
-
-    `retry_after_ms` says when that is worth while.
-    """
-
-    def __init__(self, reason: str = "", *, retry_after_ms: int = 1_000) -> None:
-        """Say why, for the log."""
-        super().__init__(reason)
-        self.retry_after_ms = retry_after_ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,14 +243,6 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was accepted, then release everything. Later calls raise Unavailable."""
-        ...
-
-
-class Clock(Protocol):
-    """The time."""
-
-    def now(self) -> int:
-        """Return the instant in ms since the Unix epoch, UTC."""
         ...
 
 

@@ -5,6 +5,8 @@ from typing import Final, TypeVar
 
 from prometheus_client import Counter, Histogram
 
+METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
 OTHER: Final = "other"
 """The label value that stands for any value outside a closed set."""
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from aiba_domain.claims.claim import ChainView
 from aiba_domain.claims.ports import ChainReader
-from aiba_domain.ports import Unavailable
+from aiba_domain.outage import Unavailable
 
 FRESH_S: Final = 5.0
 """For how long a block's time is used before it is read again, in seconds."""

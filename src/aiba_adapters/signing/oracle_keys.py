@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection
 from typing import Final, Protocol
 
-from aiba_domain.ports import Unavailable
+from aiba_domain.outage import Unavailable
 
 KEPT_SECONDS: Final = 10.0
 """For how long what a vault was seen to believe is believed here."""

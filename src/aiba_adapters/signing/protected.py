@@ -15,7 +15,7 @@ from aiba_adapters.ton.claim_cell import payload_of
 from aiba_domain.claims.claim import ChainView
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.claims.ports import SignedClaim, SignerRefused, SignerUnavailable
-from aiba_domain.ports import Unavailable
+from aiba_domain.outage import Unavailable
 from aiba_domain.signing.model import Decision, Mark, Refusal, Refused, Sign, SigningRequest
 from aiba_domain.signing.policy import SigningPolicy
 from aiba_domain.signing.ports import (

@@ -25,7 +25,7 @@ from aiba_adapters.ton.addresses import AddressRefused
 from aiba_adapters.ton.claim_cell import SIGNATURE_BYTES, PayloadCell, payload_of
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.claims.ports import SignedClaim, SignerRefused, SignerUnavailable
-from aiba_domain.ports import Unavailable
+from aiba_domain.outage import Unavailable
 from aiba_domain.signing.model import Refusal
 
 PATH: Final = "/sign"

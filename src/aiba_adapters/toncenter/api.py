@@ -20,7 +20,7 @@ from aiba_adapters.toncenter.answers import (
 )
 from aiba_adapters.toncenter.client import BadAnswer, NotThere, ToncenterClient
 from aiba_adapters.toncenter.endpoints import Version
-from aiba_domain.ports import Unavailable
+from aiba_domain.outage import Unavailable
 
 MASTERCHAIN: Final = -1
 WHOLE_SHARD: Final = "-9223372036854775808"

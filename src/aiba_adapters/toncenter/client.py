@@ -17,7 +17,7 @@ import httpx
 from aiba_adapters.toncenter.endpoints import Endpoint, Provider, endpoint
 from aiba_adapters.toncenter.meter import Meter, Result, Role, Unmetered
 from aiba_adapters.toncenter.pacing import TokenBucket, ms
-from aiba_domain.ports import Unavailable
+from aiba_domain.outage import Unavailable
 
 Query = Mapping[str, str | int]
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Coroutine, Hashable
 from typing import Any, Generic, TypeVar
 
-from aiba_domain.ports import Unavailable
+from aiba_domain.outage import Unavailable
 
 T = TypeVar("T")
 

@@ -28,8 +28,8 @@ from aiba_adapters.toncenter.transactions import payment_of
 from aiba_domain.claims.claim import ChainView
 from aiba_domain.claims.model import MAX_SEQNO
 from aiba_domain.claims.ports import Inventory, Sighting
+from aiba_domain.outage import Clock, Unavailable
 from aiba_domain.payments.model import IncomingPayment
-from aiba_domain.ports import Clock, Unavailable
 
 T = TypeVar("T")
 

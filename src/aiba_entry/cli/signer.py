@@ -16,7 +16,7 @@ from aiba_adapters.signing.keys import verifier
 from aiba_adapters.signing.protection import ProtectionFile, SqliteProtection, init
 from aiba_adapters.signing.protection_schema import StoreDamaged, StoreMissing
 from aiba_adapters.signing.unlocking import Unlocked, importing, unlock
-from aiba_domain.ports import Unavailable
+from aiba_domain.outage import Unavailable
 from aiba_domain.signing import interchange_json
 from aiba_domain.signing.faults import Faulty
 from aiba_domain.signing.interchange import MergeRefused, Protection

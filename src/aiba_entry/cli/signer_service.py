@@ -19,7 +19,7 @@ from aiba_adapters.signing.hsm import TokenKey, TokenUnusable
 from aiba_adapters.signing.local import OracleKeyUnusable
 from aiba_domain.signing.faults import Faulty
 from aiba_entry.http.server import serve as serve_http
-from aiba_entry.observability import configure_logging
+from aiba_entry.logs import configure_logging
 from aiba_entry.signer import environment
 from aiba_entry.signer.app import SIGN
 from aiba_entry.signer.service import Parts, listener_of, open_parts, signer_app

@@ -15,7 +15,8 @@ from typing import Any, Final
 import msgspec
 
 from aiba_domain.claims.ports import SignerRefused, SignerUnavailable
-from aiba_entry.observability import METRICS_CONTENT_TYPE, get_logger
+from aiba_entry.logs import get_logger
+from aiba_entry.series import METRICS_CONTENT_TYPE
 from aiba_entry.signer.desk import Desk
 from aiba_entry.signer.limits import Buckets
 from aiba_entry.signer.metrics import SignerMetrics

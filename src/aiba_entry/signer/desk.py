@@ -8,7 +8,7 @@ from typing import Final
 from aiba_adapters.signing.protected import ProtectedSigner
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.claims.ports import SignedClaim, SignerUnavailable
-from aiba_domain.ports import Unavailable
+from aiba_domain.outage import Unavailable
 from aiba_domain.signing.model import Network
 from aiba_domain.signing.policy import Allowed
 from aiba_domain.signing.ports import (
@@ -19,7 +19,7 @@ from aiba_domain.signing.ports import (
     SigningChain,
 )
 from aiba_domain.signing.rules import day_of
-from aiba_entry.observability import get_logger
+from aiba_entry.logs import get_logger
 from aiba_entry.signer.metrics import LimitUse, Standing
 from aiba_entry.signer.policy import LoadedPolicy, load_policy
 

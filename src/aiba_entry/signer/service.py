@@ -28,7 +28,7 @@ from aiba_domain.signing.faults import Faulty
 from aiba_domain.signing.model import Network
 from aiba_domain.signing.trail import TrailBroken
 from aiba_entry.http.server import listen
-from aiba_entry.observability import get_logger
+from aiba_entry.logs import get_logger
 from aiba_entry.signer import environment
 from aiba_entry.signer import settings as names
 from aiba_entry.signer.app import SignerApp

@@ -21,7 +21,7 @@ from aiba_adapters.ton.addresses import parse_canonical
 from aiba_adapters.ton.claim_cell import payload_of
 from aiba_domain.signing.model import Lock, Network, Refusal
 from aiba_domain.signing.trail import Kind, read_line
-from aiba_entry.observability import configure_logging
+from aiba_entry.logs import configure_logging
 from aiba_entry.signer.metrics import RESULTS
 from aiba_entry.signer.tokens import read_tokens
 from aiba_entry.signer.wire import MAX_BODY_BYTES, STATUSES, Problem
