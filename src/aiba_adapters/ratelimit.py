@@ -24,7 +24,7 @@ _Windows = OrderedDict[tuple[str, str], _Window]
 
 
 class MemoryRateLimiter:
-    """Fixed windows that start at a key's first hit.
+    """Fixed windows that start at a key's first hit, and are never longer if the clock goes back.
 
     Holds at most `max_keys` keys: ended windows are dropped as time passes, and a new key that
     finds all places taken by running windows takes the place of the one that ends first. Every hit
@@ -55,6 +55,10 @@ class MemoryRateLimiter:
             del windows[place]
             self._size -= 1
             window = None
+        if window is not None and window.reset_at_ms > now_ms + window_ms:
+            # The clock was set back: a window ends no later than one that begins now.
+            window.reset_at_ms = now_ms + window_ms
+            windows.move_to_end(place)
         if window is None:
             window = self._open(windows, place, now_ms + window_ms)
         window.count += 1

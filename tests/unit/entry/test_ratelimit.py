@@ -46,6 +46,18 @@ def test_retry_after_is_whole_seconds_and_at_least_one() -> None:
     assert hit(limiter, "k", MINUTE - 1, limit=1).retry_after_s == 1
 
 
+@given(st.integers(1, 10 * MINUTE), st.integers(0, MINUTE))
+def test_a_clock_that_is_set_back_refuses_nobody_for_longer(back: int, later: int) -> None:
+    """Whatever the clock did, a caller waits a window at the most."""
+    limiter, now = MemoryRateLimiter(), 20 * MINUTE
+    hit(limiter, "k", now, limit=1)
+    hit(limiter, "other", now - back, limit=1)
+    verdict = hit(limiter, "k", now - back, limit=1)
+    assert not verdict.allowed
+    assert verdict.reset_at_ms <= now - back + MINUTE
+    assert hit(limiter, "k", now - back + MINUTE + later, limit=1).allowed
+
+
 def test_names_do_not_share_a_count() -> None:
     """Two limits on one key count apart."""
     limiter = MemoryRateLimiter()
