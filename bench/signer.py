@@ -38,7 +38,7 @@ from aiba_entry.signer.metrics import SignerMetrics
 from aiba_entry.signer.policy import LoadedPolicy
 from aiba_entry.signer.tokens import read_tokens
 from bench.load import Load, request
-from bench.report import Figure, rate
+from bench.report import Figure
 
 CLIENTS: Final = 8
 DEPTH: Final = 16
@@ -49,6 +49,8 @@ VAULT: Final = f"0:{'11' * 32}"
 MASTER: Final = f"0:{'22' * 32}"
 NOW: Final = 1_767_268_800
 NO_OP: Final = "/no-op"
+_COMMITS: Final = 'aiba_signer_commit_seconds_count{step="log"}'
+_CPU: Final = "aiba_signer_process_cpu_seconds_total"
 _MOST: Final = 10**15
 _TARGET: Final = 5_000
 _START_S: Final = 30.0
@@ -134,7 +136,7 @@ async def measure_signer(
     numbers = itertools.count(1)
     rates: dict[str, list[float]] = {name: [] for name in ("bare", "http", "signed", "sync")}
     latencies: list[float] = []
-    errors, commits = 0, 0.0
+    errors, commits, cpu_s = 0, 0.0, 0.0
     with served(folder) as path:
         load = await Load.connect_unix(path, CLIENTS * depth)
         for _ in range(rounds):
@@ -143,9 +145,11 @@ async def measure_signer(
             idle = itertools.repeat(request(NO_OP, b"{}", TOKEN))
             rates["http"].append((await load.run(idle.__next__, count=claims)).rate)
             wires = [_wire(next(numbers)) for _ in range(claims)]
-            before = await _commits(path)
+            before = await _counted(path)
             run = await load.run(iter(wires).__next__, count=claims)
-            commits += await _commits(path) - before
+            after = await _counted(path)
+            commits += after[_COMMITS] - before[_COMMITS]
+            cpu_s += after[_CPU] - before[_CPU]
             rates["signed"].append(run.rate)
             latencies.extend(run.latencies)
             errors += run.errors
@@ -180,18 +184,23 @@ async def measure_signer(
             unit="x",
             note=f"{middle['sync']:,.0f}/s",
         ),
-        rate("isolated signer, commits a second", [middle["signed"] / shared]),
+        Figure(
+            name="isolated signer, CPU of a claim : of a bare signature",
+            value=cpu_s / (claims * rounds) * middle["bare"],
+            unit="x",
+            note=f"{cpu_s / (claims * rounds) * 1e6:.0f} us, of all its threads",
+        ),
     ]
 
 
-async def _commits(path: Path) -> float:
-    """Return how many commits the signer has made."""
+async def _counted(path: Path) -> dict[str, float]:
+    """Return how many commits the signer has made, and the CPU seconds it has used."""
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(b"GET /metrics HTTP/1.1\r\nhost: signer\r\nconnection: close\r\n\r\n")
     page = (await reader.read(-1)).decode()
     writer.close()
-    name = 'aiba_signer_commit_seconds_count{step="log"} '
-    return next(float(line.removeprefix(name)) for line in page.splitlines() if name in line)
+    found = (line.rpartition(" ") for line in page.splitlines())
+    return {name: float(value) for name, _, value in found if name in {_COMMITS, _CPU}}
 
 
 def _wire(number: int) -> bytes:
@@ -207,9 +216,9 @@ def _wire(number: int) -> bytes:
 
 
 def _bare(count: int) -> float:
-    """Return how many bare signatures one core makes in a second."""
+    """Return how many bare signatures one core makes in a second of its time."""
     key, digest = SigningKey(bytes(range(32))), bytes(32)
-    return _timed(lambda: key.sign(digest), count)
+    return _timed(lambda: key.sign(digest), count, time.process_time)
 
 
 def _syncs(path: Path, count: int = 100) -> float:
@@ -224,11 +233,13 @@ def _syncs(path: Path, count: int = 100) -> float:
         return _timed(once, count)
 
 
-def _timed(work: Callable[[], object], count: int) -> float:
-    started = time.perf_counter()
+def _timed(
+    work: Callable[[], object], count: int, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    started = clock()
     for _ in range(count):
         work()
-    return count / (time.perf_counter() - started)
+    return count / (clock() - started)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
