@@ -8,6 +8,7 @@ from typing import TypeVar
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.signing.interchange import ClaimKey, Protection, UsageKey, higher, usage_keys
 from aiba_domain.signing.model import (
+    EXPIRY_MARGIN_S,
     Charge,
     Lock,
     Mark,
@@ -17,7 +18,7 @@ from aiba_domain.signing.model import (
     StoreState,
     Usage,
 )
-from aiba_domain.signing.ports import ProtectionUnit
+from aiba_domain.signing.ports import ProtectionUnavailable, ProtectionUnit
 from aiba_domain.signing.trail import Entry, Kind
 
 T = TypeVar("T")
@@ -88,7 +89,11 @@ class _MemoryUnit:
         )
 
     def protect(self, terms: ClaimTerms, record: Protected, charge: Charge) -> None:
-        self._claims[terms.vault, terms.recipient, terms.seqno] = record
+        place = (terms.vault, terms.recipient, terms.seqno)
+        known = self._claims.get(place)
+        if known is not None and not _may_follow(known, record):
+            raise ProtectionUnavailable("a payload is replaced only after it has expired")
+        self._claims[place] = record
         self.raise_mark(terms.vault, terms.recipient, Mark(seqno=terms.seqno))
         keys = usage_keys(terms.vault, terms.recipient, record.day)
         for key, more in zip(keys, (charge.day, charge.day, charge.lifetime), strict=True):
@@ -142,3 +147,11 @@ class _MemoryUnit:
         self.lines.append(line)
         self._state = self._state.noted(entry.number, head)
         self._time_s = max(self._time_s, time_s)
+
+
+def _may_follow(known: Protected, record: Protected) -> bool:
+    """Tell whether a record may take the place of one that is known, whatever asks for it."""
+    least = known.valid_until_s
+    if record.payload_hash != known.payload_hash:
+        least += EXPIRY_MARGIN_S + 1
+    return record.valid_until_s >= least and record.most >= known.most

@@ -1,9 +1,10 @@
-"""The model of the chain keeps the contract of chain readers, also where its server lags."""
+"""The model of the chain keeps the contracts of its readers, also where its server lags."""
 
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from aiba_adapters.signing.chain import ReaderChain
 from aiba_domain.claims.claim import VALIDITY_S
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.testing.chain import (
@@ -14,7 +15,12 @@ from aiba_domain.testing.chain import (
     ModelReader,
     signature_of,
 )
-from aiba_domain.testing.contracts import Capability, ChainReaderContract
+from aiba_domain.testing.contracts import (
+    Capability,
+    ChainReaderContract,
+    SigningChainContract,
+    VaultReaderContract,
+)
 from aiba_domain.testing.strategies import wallet_of
 
 
@@ -61,6 +67,13 @@ class ModelStage:
         if not on:
             self.chain.sync()
 
+    @contextlib.contextmanager
+    def outage(self) -> Iterator[None]:
+        """Take the server down."""
+        self.reader.down.add(0)
+        yield
+        self.reader.down.clear()
+
     def _block(self, later_s: int) -> None:
         self.chain.block(later_s)
         if not self._is_late:
@@ -76,9 +89,43 @@ class TestModelReader(ChainReaderContract):
         """Make it."""
         return ModelStage()
 
-    @contextlib.contextmanager
-    def outage(self, adapter: ModelStage) -> Iterator[None]:
+    def outage(self, adapter: ModelStage) -> contextlib.AbstractContextManager[None]:
         """Take the server down."""
-        adapter.reader.down.add(0)
-        yield
-        adapter.reader.down.clear()
+        return adapter.outage()
+
+
+class TestModelVault(VaultReaderContract):
+    """The same reader, for whoever looks at the vault."""
+
+    capabilities = TestModelReader.capabilities
+
+    async def open_stage(self, folder: Path) -> ModelStage:  # noqa: ARG002 - it keeps no file
+        """Make it."""
+        return ModelStage()
+
+    def outage(self, adapter: ModelStage) -> contextlib.AbstractContextManager[None]:
+        """Take the server down."""
+        return adapter.outage()
+
+
+class SigningStage(ModelStage):
+    """The chain in memory as a signer sees it, by a clock that goes as the chain's time does."""
+
+    def __init__(self) -> None:
+        """Make the first block."""
+        super().__init__()
+        self.adapter = ReaderChain(self.reader, vault=VAULT, now=lambda: float(self.chain.now_s))
+
+
+class TestReaderChain(SigningChainContract):
+    """The signer's view, which keeps a block's time for some seconds."""
+
+    capabilities = TestModelReader.capabilities
+
+    async def open_stage(self, folder: Path) -> SigningStage:  # noqa: ARG002 - it keeps no file
+        """Make it."""
+        return SigningStage()
+
+    def outage(self, adapter: SigningStage) -> contextlib.AbstractContextManager[None]:
+        """Take the server down."""
+        return adapter.outage()

@@ -8,11 +8,14 @@ from aiba_domain.testing.contracts.claims import ClaimsContract
 from aiba_domain.testing.contracts.clock import ClockContract
 from aiba_domain.testing.contracts.idempotency import IdempotencyContract
 from aiba_domain.testing.contracts.identity import IdentityContract
+from aiba_domain.testing.contracts.key import KeyContract
 from aiba_domain.testing.contracts.ledger import LedgerContract
 from aiba_domain.testing.contracts.observer import ObserverContract
 from aiba_domain.testing.contracts.outbox import OutboxContract
 from aiba_domain.testing.contracts.payment_reader import PaymentReaderContract
 from aiba_domain.testing.contracts.payments import PaymentsContract
+from aiba_domain.testing.contracts.protected_signer import ProtectedSignerContract
+from aiba_domain.testing.contracts.protection_store import ProtectionStoreContract
 from aiba_domain.testing.contracts.rate_limiter import RateLimiterContract
 from aiba_domain.testing.contracts.reads import ReadsContract
 from aiba_domain.testing.contracts.records import RecordsContract
@@ -21,9 +24,11 @@ from aiba_domain.testing.contracts.registry import SUITES, describe
 from aiba_domain.testing.contracts.seed_secrets import SeedSecretsContract
 from aiba_domain.testing.contracts.sessions import SessionsContract
 from aiba_domain.testing.contracts.signer import SignerContract
+from aiba_domain.testing.contracts.signing_chain import SigningChainContract
 from aiba_domain.testing.contracts.store import StoreContract
 from aiba_domain.testing.contracts.suite import Capability, PortContract
 from aiba_domain.testing.contracts.unit_of_work import UnitOfWorkContract
+from aiba_domain.testing.contracts.vault_reader import VaultReaderContract
 
 __all__ = [
     "SUITES",
@@ -33,12 +38,15 @@ __all__ = [
     "ClockContract",
     "IdempotencyContract",
     "IdentityContract",
+    "KeyContract",
     "LedgerContract",
     "ObserverContract",
     "OutboxContract",
     "PaymentReaderContract",
     "PaymentsContract",
     "PortContract",
+    "ProtectedSignerContract",
+    "ProtectionStoreContract",
     "RateLimiterContract",
     "ReadsContract",
     "RecordsContract",
@@ -46,7 +54,9 @@ __all__ = [
     "SeedSecretsContract",
     "SessionsContract",
     "SignerContract",
+    "SigningChainContract",
     "StoreContract",
     "UnitOfWorkContract",
+    "VaultReaderContract",
     "describe",
 ]

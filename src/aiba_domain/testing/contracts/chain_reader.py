@@ -9,7 +9,7 @@ import contextlib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Generic, Protocol, TypeVar
 
 import pytest
 from hypothesis import given
@@ -28,7 +28,7 @@ from aiba_domain.testing.contracts.suite import (
     needs,
 )
 
-_STEPS: Final = st.lists(
+STEPS: Final = st.lists(
     st.tuples(
         st.sampled_from(("pay", "wait", "wait", "view", "view")),
         st.integers(0, 1),  # whom
@@ -36,18 +36,14 @@ _STEPS: Final = st.lists(
     ),
     max_size=8,
 )
+"""What happens on a stage: something is paid, time passes, or somebody looks."""
 
 
-class ChainStage(Protocol):
-    """A chain that the author can move, with the reader that looks at it.
+class MovedChain(Protocol):
+    """A chain that the author can move.
 
     `vault` is the vault's raw address, `recipients` those of two wallets that it never paid.
     """
-
-    @property
-    def reader(self) -> ChainReader:
-        """Return the adapter."""
-        ...
 
     @property
     def vault(self) -> str:
@@ -83,10 +79,22 @@ class ChainStage(Protocol):
         ...
 
 
-class Watch:
-    """Notes what really happened on a stage, and holds the reader's answers against it."""
+S = TypeVar("S", bound=MovedChain)
 
-    def __init__(self, runner: asyncio.Runner, stage: ChainStage) -> None:
+
+class ChainStage(MovedChain, Protocol):
+    """A chain that the author can move, with the reader that looks at it."""
+
+    @property
+    def reader(self) -> ChainReader:
+        """Return the adapter."""
+        ...
+
+
+class Facts(Generic[S]):
+    """Notes what really happened on a stage, and holds what was seen against it."""
+
+    def __init__(self, runner: asyncio.Runner, stage: S) -> None:
         """Watch `stage`, which was opened inside `runner`."""
         self.runner = runner
         self.stage = stage
@@ -101,9 +109,8 @@ class Watch:
         """Let time pass."""
         self.runner.run(self.stage.wait(seconds))
 
-    def view(self, recipient: str) -> ChainView:
-        """Look, and check the answer against what happened."""
-        seen = self.runner.run(self.stage.reader.view(self.stage.vault, recipient))
+    def check(self, seen: ChainView, recipient: str) -> ChainView:
+        """Check an answer about a recipient against what happened, and return it."""
         paid = self.paid[recipient]
         newest = self.runner.run(self.stage.time_s())
         by_then = sum(at < seen.time_s for at in paid)
@@ -116,6 +123,15 @@ class Watch:
         )
         holds(seen.time_s <= newest, f"{seen.time_s} is no later than the newest block's {newest}")
         return seen
+
+
+class Watch(Facts[ChainStage]):
+    """Looks by a chain reader."""
+
+    def view(self, recipient: str) -> ChainView:
+        """Look, and check the answer against what happened."""
+        seen = self.runner.run(self.stage.reader.view(self.stage.vault, recipient))
+        return self.check(seen, recipient)
 
 
 class ChainReaderContract(PortContract):
@@ -163,7 +179,7 @@ class ChainReaderContract(PortContract):
         holds(watch.view(one).time_s >= before + 540, "block time follows the chain")
 
     @broad(0.2)
-    @given(steps=_STEPS)
+    @given(steps=STEPS)
     def test_every_answer_is_a_fact(self, watch: Watch, steps: list[tuple[str, int, int]]) -> None:
         """Whatever happens between the looks, no answer contradicts the chain; or none is given."""
         for step, whom, seconds in steps:

@@ -15,6 +15,7 @@ from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
+from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag
 from aiba_domain.players.model import Player, Session
 from aiba_domain.testing import strategies
@@ -58,6 +59,15 @@ class RecordsContract(StoreSuite):
         same(desk.read(lambda read: read.listing(record.id)), record)
         found = desk.read(lambda read: read.listing_of(record.broker_id))
         same(found, record if record.is_active else None)
+
+    @broad()
+    @given(record=strategies.leases(), holder=strategies.names())
+    def test_leases_come_back_equal(self, desk: Desk, record: Lease, holder: str) -> None:
+        """Every field of a lease survives, and the next one takes its place."""
+        record = replace(record, name=desk.fresh())
+        for kept in (record, replace(record, holder=holder, number=record.number + 1)):
+            desk.write(changed=(kept,))
+            same(desk.read(lambda read: read.lease(record.name)), kept)
 
     @broad()
     @given(record=strategies.brokers())

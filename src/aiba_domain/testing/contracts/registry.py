@@ -11,15 +11,20 @@ from typing import Final, TypeVar
 from aiba_domain.testing.contracts.chain_reader import ChainReaderContract
 from aiba_domain.testing.contracts.clock import ClockContract
 from aiba_domain.testing.contracts.identity import IdentityContract
+from aiba_domain.testing.contracts.key import KeyContract
 from aiba_domain.testing.contracts.observer import ObserverContract
 from aiba_domain.testing.contracts.outbox import OutboxContract
 from aiba_domain.testing.contracts.payment_reader import PaymentReaderContract
+from aiba_domain.testing.contracts.protected_signer import ProtectedSignerContract
+from aiba_domain.testing.contracts.protection_store import ProtectionStoreContract
 from aiba_domain.testing.contracts.rate_limiter import RateLimiterContract
 from aiba_domain.testing.contracts.seed_secrets import SeedSecretsContract
 from aiba_domain.testing.contracts.sessions import SessionsContract
 from aiba_domain.testing.contracts.signer import SignerContract
+from aiba_domain.testing.contracts.signing_chain import SigningChainContract
 from aiba_domain.testing.contracts.store import StoreContract
 from aiba_domain.testing.contracts.suite import Capability, PortContract, is_base, needed
+from aiba_domain.testing.contracts.vault_reader import VaultReaderContract
 from aiba_domain.testing.history.contract import HistoryContract
 
 K = TypeVar("K", bound=type[PortContract])
@@ -30,7 +35,12 @@ SUITES: Final[Mapping[str, type[PortContract]]] = {
         StoreContract,
         HistoryContract,
         SignerContract,
+        ProtectedSignerContract,
+        ProtectionStoreContract,
+        KeyContract,
+        SigningChainContract,
         ChainReaderContract,
+        VaultReaderContract,
         PaymentReaderContract,
         IdentityContract,
         SessionsContract,

@@ -1,7 +1,6 @@
 """What a signer owes: one answer for the same terms, and never two payments under one seqno.
 
-An isolated signer's store, its leases and its chain are ports of their own; their suites belong
-beside this one and into `registry.SUITES`.
+A signer that stands alone owes more, by its policy and its memory: `protected_signer`.
 """
 
 import asyncio

@@ -64,6 +64,7 @@ class StoreSuite(PortContract):
             nothing(await read.flags_of(Subject.PLAYER, "1"))
             nothing(await read.epochs())
             same(await read.payment_use("0" * 64), None)
+            same(await read.lease("l"), None)
             same(await read.listing("l"), None)
             same(await read.listing_of("b"), None)
             same(await read.wallet_owner("w"), None)

@@ -47,6 +47,8 @@ class Capability(StrEnum):
     """The clock tells the machine's time."""
     VERIFIABLE = "verifiable"
     """The author can judge a signature as its receiver will: the suite's `accepts`."""
+    BACKUPS = "backups"
+    """The author can lose, damage, copy and put back what the adapter keeps."""
     LATE_BLOCKS = "late-blocks"
     """The author can hold the chain's news back from what the adapter reads: the suite's stage."""
 
