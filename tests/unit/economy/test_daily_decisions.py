@@ -9,13 +9,16 @@ from hypothesis import strategies as st
 
 from aiba_domain.decision import Accepted, Context, Principal, Refused
 from aiba_domain.economy.commands import (
+    ChangePolicy,
     ClaimDaily,
     ClaimDailyCombo,
     ComboReply,
     DailyReply,
+    PolicyReply,
     Purse,
     decide_combo,
     decide_daily,
+    decide_policy,
 )
 from aiba_domain.economy.emission import EmissionResult, EmissionUse
 from aiba_domain.economy.ledger import Posting
@@ -247,3 +250,17 @@ def test_the_caps_of_the_day_are_each_currency_s_own(play: Playground) -> None:
     play.clock.advance(DAY // 2 + HOUR)
     assert play.play("2", ClaimDaily()).reply().balance == 120
     assert play.play("2", ClaimDailyCombo()).reply().balance == 610
+
+
+def test_a_changed_policy_is_answered_and_kept() -> None:
+    """The next version, in force from the moment of the change; a refusal names the field."""
+    asked = context(EconomyPolicy(version=4))
+    policy = EconomyPolicy(version=5, effective_at=NOON, mint_aiba_cost=7)
+    change = ChangePolicy(changes={"mint_aiba_cost": 7})
+    assert decide_policy(None, change, asked) == Accepted(
+        reply=PolicyReply(policy=policy), changed=(policy,)
+    )
+    wrong = ChangePolicy(changes={"mint_aiba_cost": -1})
+    assert decide_policy(None, wrong, asked) == Refused(
+        code="validation_error", details={"mint_aiba_cost": "min:0"}
+    )
