@@ -215,6 +215,35 @@ def test_a_reward_that_is_no_amount_names_its_currency() -> None:
         with pytest.raises(InvalidInput) as refusal:
             propose(MAX_AMOUNT + 1, rates, aiba, neur, None)
         assert said(refusal) == (field, f"max:{MAX_AMOUNT}")
+    with pytest.raises(InvalidInput) as refusal:
+        propose(MAX_AMOUNT, rates, ONE, 2 * ONE, None)
+    assert said(refusal) == ("neur", f"max:{MAX_AMOUNT}")
+
+
+def test_rates_that_pay_otherwise_are_told_apart_as_keys() -> None:
+    """A hash that is the same for all would turn every cache of rates into a list."""
+    found = {hash(RewardRates(aiba_per_score=Fraction(rate))) for rate in range(100)}
+    found |= {hash(RewardRates(neur_per_score=Fraction(rate))) for rate in range(100)}
+    assert len(found) > 150
+
+
+def test_stars_and_diamonds_have_no_caps() -> None:
+    """A day emits as much of them as is won, whatever the caps of AIBA and NEUR."""
+    policy = EconomyPolicy(
+        daily_cap_aiba=1,
+        daily_cap_neur=2,
+        daily_cap_aiba_by_arena={"a": 3},
+        daily_cap_neur_by_arena={"a": 4},
+    )
+    caps = [policy.daily_cap(currency) for currency in Currency]
+    assert dict(zip(Currency, caps, strict=True)) == {
+        Currency.AIBA: 1,
+        Currency.NEUR: 2,
+        Currency.STARS: None,
+        Currency.DIAMONDS: None,
+    }
+    by_arena = [dict(policy.daily_cap_by_arena(currency)) for currency in Currency]
+    assert by_arena == [{"a": 3}, {"a": 4}, {}, {}]
 
 
 def posting(**fields: Any) -> Posting:
@@ -279,7 +308,7 @@ def test_a_balance_outside_64_bits_leaves_evidence(balance: int) -> None:
         check_balance("chain", Currency.NEUR, beyond)
     assert str(broken.value) == f"chain would hold {beyond} NEUR, outside 64 bits"
     held = {("chain", Currency.AIBA): -MAX_AMOUNT}
-    with pytest.raises(InvariantViolation, match="outside 64 bits"):
+    with pytest.raises(InvariantViolation, match=" AIBA, outside 64 bits"):
         post(held, [posting()])
 
 
