@@ -9,12 +9,14 @@ from aiba_domain.testing.simulation.running import (
     shrink,
     simulate,
 )
+from aiba_domain.testing.simulation.signers import Isolated
 from aiba_domain.testing.simulation.site import Ask, Parts, Process, Site, Told
 
 __all__ = [
     "MOST_STEPS",
     "PLAYERS",
     "Ask",
+    "Isolated",
     "Outcome",
     "Parts",
     "PipelineSite",

@@ -50,6 +50,8 @@ async def _heal(world: World) -> None:
     while world.gate.waiting:
         await world.gate.open(0)
         await world.settle_down()
+    if world.signers is not None:
+        world.signers.open_up()
     await lift_bans(world)
     await world.change_policy(
         {

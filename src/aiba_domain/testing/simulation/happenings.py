@@ -1,7 +1,7 @@
 """What can happen in a step, and how often. Each step asks its own dice: any can be left out."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Final
 
@@ -11,6 +11,7 @@ from aiba_domain.errors import DomainError
 from aiba_domain.instants import DAY, HOUR
 from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
 from aiba_domain.ports import Unavailable
+from aiba_domain.signing.ports import ProtectionUnavailable
 from aiba_domain.testing.faults import Crash
 from aiba_domain.testing.simulation import cast
 from aiba_domain.testing.simulation.clients import Client, Manner, Order, other_body
@@ -59,7 +60,9 @@ async def somebody_cheats(world: World) -> None:
     hostile = [each for each in world.clients.values() if each.manner is Manner.HOSTILE]
     client = world.dice.pick(hostile or list(world.clients.values()))
     await _keep_session(world, client)
-    await world.dice.pick(_CHEATS)(world, client)
+    await world.dice.pick(_CHEATS + ((_lie_to_the_signer,) * 2 if world.signers else ()))(
+        world, client
+    )
 
 
 async def _forge(world: World, client: Client) -> None:
@@ -111,7 +114,17 @@ async def _overdraw(world: World, client: Client) -> None:
     assert told is None or not told.is_ok, f"{ask} was accepted"
 
 
-_CHEATS: Final = (_forge, _reuse, _reuse, _take, _forget_the_key, _overdraw)
+async def _lie_to_the_signer(world: World, _client: Client) -> None:
+    """Ask a replica of the signer, past the service, for more than a claim that was signed."""
+    if world.signers is not None and world.released:
+        terms = world.dice.pick(world.released[-6:])
+        world.tell(f"seqno {terms.seqno} of {terms.recipient[-1]} is to be signed for more")
+        await world.gate.at_once("signer", world.signers.be_lied_to(terms))
+
+
+_Cheat = Callable[[World, Client], Awaitable[None]]
+
+_CHEATS: Final[tuple[_Cheat, ...]] = (_forge, _reuse, _reuse, _take, _forget_the_key, _overdraw)
 
 
 async def somebody_looks(world: World) -> None:
@@ -144,8 +157,10 @@ def _mishap(world: World, one: Waiting, dice: Dice) -> Exception | None:
         return Lost(one.place) if chance < 60 else None
     if chance < 20:
         return Crash(one.place)
-    if one.place in ("store.transact", "store.read", "chain.view") and chance < 60:
+    if one.place in _MAY_FAIL and chance < 60:
         return Unavailable("out of order")
+    if one.place == "signer.write" and chance < 60:
+        return ProtectionUnavailable("out of order")
     if one.place == "signer.sign" and chance < 80:
         return SignerUnavailable("out of order")
     process = world.process_of(one)
@@ -155,7 +170,13 @@ def _mishap(world: World, one: Waiting, dice: Dice) -> Exception | None:
 
 
 async def a_message_is_doubled(world: World) -> None:
-    """The network delivers a request twice."""
+    """The network delivers a request twice, maybe to another replica of the signer, and late."""
+    signers = world.signers
+    if signers is not None and signers.asked and world.dice.chance(500):
+        terms = world.dice.pick(signers.asked[-12:])
+        world.tell(f"seqno {terms.seqno} of {terms.recipient[-1]} is to be signed again")
+        await world.gate.spawn("signer", signers.hear_again(terms))
+        return
     orders = [order for client in world.clients.values() for order in client.orders[-3:]]
     if orders:
         order = world.dice.pick(orders)
@@ -267,8 +288,13 @@ async def something_goes_down(world: World) -> None:
 
 
 async def a_process_dies(world: World) -> None:
-    """A process ends with all it was doing, and starts again."""
-    await world.die(world.dice.below(len(world.processes)))
+    """A process ends with all it was doing, and starts again; a signer's replica is one too."""
+    signers = len(world.signers.lives) if world.signers else 0
+    place = world.dice.below(len(world.processes) + signers)
+    if place < signers:
+        await world.die_signing(place)
+    else:
+        await world.die(place - signers)
 
 
 async def a_clock_goes_its_own_way(world: World) -> None:
@@ -351,7 +377,7 @@ async def _send(world: World, order: Order) -> None:
         await world.gate.spawn(name_of(order.ask), _awaited(world, order))
         return
     if dice.chance(100):
-        place, error = dice.pick(_TROUBLES)
+        place, error = dice.pick(_TROUBLES + (_SIGNERS_TROUBLES if world.signers else ()))
         world.gate.trouble = Trouble(place, error(place))
     elif dice.chance(20):
         dice.pick(world.processes).store.crash_at(dice.between(1, _POINTS_OF_A_UNIT))
@@ -375,6 +401,17 @@ _TROUBLES: Final[tuple[tuple[str, Callable[[str], Exception]], ...]] = (
     ("signer.signed", Crash),
 )
 """What goes wrong now and then for a request that goes straight through, and where."""
+
+_SIGNERS_TROUBLES: Final[tuple[tuple[str, Callable[[str], Exception]], ...]] = (
+    ("signer.view", Unavailable),
+    ("signer.write", ProtectionUnavailable),
+    ("signer.write", Crash),
+    ("signer.written", Crash),
+)
+"""The same, where an isolated signer signs."""
+
+_MAY_FAIL: Final = ("store.transact", "store.read", "chain.view", "signer.view")
+"""Where something behind a port may not answer."""
 
 HAPPENINGS: Final[Table[Happening]] = Table(
     (somebody_acts, 100),

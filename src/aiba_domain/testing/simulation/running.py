@@ -17,6 +17,7 @@ from aiba_domain.testing.simulation import cast
 from aiba_domain.testing.simulation.dice import Dice
 from aiba_domain.testing.simulation.ending import end
 from aiba_domain.testing.simulation.happenings import HAPPENINGS
+from aiba_domain.testing.simulation.signers import Isolated
 from aiba_domain.testing.simulation.site import Site
 from aiba_domain.testing.simulation.world import Happening, World
 
@@ -73,12 +74,16 @@ class Outcome:
 OpenStore = Callable[[], Awaitable[Store]]
 
 
-def simulate(plan: Plan, site: Site, open_store: OpenStore) -> Outcome:
+def simulate(
+    plan: Plan, site: Site, open_store: OpenStore, isolated: Isolated | None = None
+) -> Outcome:
     """Live through a plan over an empty store, then let everything come to its end.
+
+    Claims are signed by a model, or by replicas of an isolated signer if one is given.
 
     A broken rule is an outcome with a failure; nothing is raised for it. Runs an event loop.
     """
-    world = World(plan.seed, site, plan.players)
+    world = World(plan.seed, site, plan.players, isolated)
     try:
         asyncio.run(_live(world, plan, open_store))
     except Exception as fault:  # noqa: BLE001 - whatever it was, it is how the run has failed

@@ -50,6 +50,7 @@ from aiba_domain.testing.simulation.scheduler import (
     ScheduledStore,
     Waiting,
 )
+from aiba_domain.testing.simulation.signers import Isolated, SignerPool
 from aiba_domain.testing.simulation.site import Ask, Parts, Process, Site, Told
 
 R = TypeVar("R")
@@ -57,7 +58,13 @@ R = TypeVar("R")
 SERVERS: Final = 3
 """How many servers of the chain are asked."""
 
-AGAIN: Final = ("rate_limited", "telegram auth expired", "telegram auth failed", "unavailable")
+AGAIN: Final = (
+    "rate_limited",
+    "telegram auth expired",
+    "telegram auth failed",
+    "telegram auth required",
+    "unavailable",
+)
 """Refusals after which a client asks the same again."""
 
 _ERRORS: Final = (Lost, Crash, Unavailable, asyncio.CancelledError)
@@ -89,8 +96,13 @@ class Running:
 class World:
     """One simulation. `dice` are those of the step under way."""
 
-    def __init__(self, seed: int, site: Site, players: int) -> None:
-        """Prepare the world of a seed, with nothing in it yet."""
+    def __init__(
+        self, seed: int, site: Site, players: int, isolated: Isolated | None = None
+    ) -> None:
+        """Prepare the world of a seed, with nothing in it yet.
+
+        Claims are signed by a model, or by replicas of an isolated signer if there is one.
+        """
         self.dice = Dice(seed, 0)
         self.players = tuple(str(number) for number in range(1, players + 1))
         self.now = cast.START
@@ -116,6 +128,9 @@ class World:
         self._site = site
         self._seeds = FixedSeeds()
         self._beside = ModelSigner(self.released) if self.dice.chance(500) else None
+        self.signers = isolated and SignerPool(
+            isolated, self.gate, self.reader, self.released, self.counts, lambda: self.dice
+        )
         self._chain_moved = False
         self.banned_brokers: list[str] = []
         self.number = 0
@@ -152,7 +167,7 @@ class World:
         """Start a process with nothing in its memory; a signer beside the service remembers."""
         life = Life(name)
         store = ScheduledStore(self.store, self.gate, life)
-        signer = self._beside or ModelSigner(self.released)
+        signer = self.signers or self._beside or ModelSigner(self.released)
         parts = Parts(
             name=name,
             store=store,
@@ -180,6 +195,9 @@ class World:
         for place, one in enumerate(self.processes):
             if one.life.is_dead:
                 await self.die(place)
+        for place, signer in enumerate(self.signers.lives if self.signers else ()):
+            if signer.is_dead:
+                await self.die_signing(place)
         if self.gate.faults:
             raise self.gate.faults[0]
         if not (self.gate.touched or self._chain_moved):
@@ -322,6 +340,13 @@ class World:
         self.counts["deaths"] += 1
         self.tell(f"{old.name} dies with {lost} under way")
         self.processes[place] = self._start(old.name)
+
+    async def die_signing(self, place: int) -> None:
+        """End a replica of the isolated signer with all that it was doing, and start it anew."""
+        assert self.signers is not None
+        lost = await self.signers.restart(place)
+        self.counts["signer deaths"] += 1
+        self.tell(f"{self.signers.lives[place].name} dies with {lost} under way")
 
     def process_of(self, waiting: Waiting) -> Running | None:
         """Return the process that somebody waits in."""
