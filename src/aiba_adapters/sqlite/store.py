@@ -9,14 +9,17 @@ the batch undone and run again with a savepoint for each: a savepoint copies eve
 
 import asyncio
 import contextlib
+import os
 import sqlite3
 import time
+import weakref
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from aiba_adapters.sqlite import presence
 from aiba_adapters.sqlite.schema import migrate
 from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from aiba_domain.errors import InvariantViolation
@@ -99,8 +102,12 @@ class SqliteStore:
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or create the database at `path` and bring its schema up to date."""
+        """Open or create the database at `path` and bring its schema up to date.
+
+        Raises Unavailable while a backup is being put back there.
+        """
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._leave = weakref.finalize(self, os.close, presence.enter(path.parent))
         self._writer = connect(path)
         try:
             migrate(self._writer)
@@ -158,6 +165,7 @@ class SqliteStore:
         self._thread.shutdown()
         self._reader.close()
         self._writer.close()
+        self._leave()
 
     def _check_open(self) -> None:
         if self._closed:

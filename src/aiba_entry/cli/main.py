@@ -17,6 +17,8 @@ _COMMANDS: Final = {
     "policy": "aiba_entry.cli.policy:policy",
     "mod": "aiba_entry.cli.mod:mod",
     "audit": "aiba_entry.cli.audit:audit",
+    "backup": "aiba_entry.cli.backup:backup",
+    "restore": "aiba_entry.cli.restore:restore",
     "mongo": "aiba_entry.cli.mongo:mongo",
     "conformance": "aiba_entry.cli.conformance:conformance",
     "signer": "aiba_entry.cli.signer:signer",

@@ -1,0 +1,1 @@
+"""Backups and drills of the store that the settings mean."""

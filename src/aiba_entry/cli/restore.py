@@ -1,0 +1,35 @@
+"""`aiba restore`: a checked backup put in the place of the store."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from aiba_adapters.backups import check
+from aiba_domain.instants import iso
+from aiba_entry.backups.console import told
+from aiba_entry.backups.places import backups_of
+from aiba_entry.cli.session import settings_or_exit
+
+
+@click.command()
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--replace", is_flag=True, help="Take the place of the store that is there, which is kept."
+)
+def restore(*, source: Path, replace: bool) -> None:
+    """Put the backup SOURCE into AIBA_DATA_DIR, which must hold nothing but secrets.
+
+    Every byte is checked before. Nothing is half restored, whenever it is killed: the old state or
+    the new one is there. No server may work on the store. Look at `aiba drill` before you start
+    one: what was paid since the backup was taken isn't in it.
+    """
+    settings = settings_or_exit()
+    with told() as tell:
+        backups = backups_of(settings)
+        manifest = check(source, backups, tell=tell)
+        kept = asyncio.run(backups.load(source, manifest, replace=replace, tell=tell))
+    click.echo(f"restored the state of {iso(manifest.taken_at)}")
+    click.echo(f"ledger of {manifest.ledger.entries} entries, {manifest.ledger.digest}")
+    if kept is not None:
+        click.echo(f"what was there before is kept as {kept}")
