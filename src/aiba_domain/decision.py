@@ -16,6 +16,7 @@ from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.events import Event
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
+from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Profile, Session
@@ -35,6 +36,7 @@ Record = (
     | Claim
     | Listing
     | UsedPayment
+    | Lease
 )
 """Everything a store keeps beside the ledger; each kind has one key."""
 

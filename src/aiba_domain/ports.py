@@ -20,6 +20,7 @@ from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.events import Event
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
+from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.outage import Clock as Clock  # noqa: PLC0414 - a port like those here
@@ -163,6 +164,10 @@ class Reader(Protocol):
 
     async def flags_of(self, subject: Subject, subject_id: str) -> Sequence[Flag]:
         """Return the flags of a player or a broker, oldest first."""
+        ...
+
+    async def lease(self, name: str) -> Lease | None:
+        """Return a lease, whoever holds it, as it was last written."""
         ...
 
     async def epoch(self) -> SeedEpoch | None:

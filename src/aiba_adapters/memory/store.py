@@ -19,6 +19,7 @@ from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import day_key
+from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import UsedPayment
@@ -42,6 +43,7 @@ _KEYS: Mapping[type, str] = {
     Claim: "id",
     Listing: "id",
     UsedPayment: "hash",
+    Lease: "name",
 }
 _UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy, UsedPayment})
 """Records that are made once: a second one with the same key is a fault."""
@@ -238,6 +240,9 @@ class _MemoryUnitOfWork:
             if flag.subject is subject and flag.subject_id == subject_id
         ]
         return sorted(flags, key=lambda flag: (flag.at, flag.id))
+
+    async def lease(self, name: str) -> Lease | None:
+        return self._get(Lease, name)
 
     async def epoch(self) -> SeedEpoch | None:
         return max(self._all(SeedEpoch), key=lambda epoch: epoch.number, default=None)

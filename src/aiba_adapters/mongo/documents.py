@@ -28,6 +28,7 @@ from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import day_key
+from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
@@ -324,6 +325,23 @@ class PaymentShape(RecordShape[UsedPayment]):
         return {"id": record.hash}
 
 
+class LeaseShape(RecordShape[Lease]):
+    """A lease of a worker."""
+
+    collection = "leases"
+    kind = Lease
+
+    class Settings:
+        """The collection."""
+
+        name = "leases"
+
+    @classmethod
+    def found_by(cls, record: Lease) -> dict[str, Any]:
+        """By name."""
+        return {"id": record.name}
+
+
 class ListingShape(RecordShape[Listing]):
     """An offer; a broker has one active one at the most."""
 
@@ -530,6 +548,7 @@ RECORDS: Final[Mapping[type, type[RecordShape[Any]]]] = {
         ClaimShape,
         ListingShape,
         PaymentShape,
+        LeaseShape,
     )
 }
 """The shape of each kind of record."""

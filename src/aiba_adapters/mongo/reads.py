@@ -16,6 +16,7 @@ from aiba_adapters.mongo.documents import (
     EpochShape,
     FlagShape,
     GuildShape,
+    LeaseShape,
     ListingShape,
     ModeShape,
     PaymentShape,
@@ -40,6 +41,7 @@ from aiba_domain.economy.emission import EmissionUse
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
+from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import UsedPayment
@@ -188,6 +190,9 @@ class MongoReads:
         where = {"subject": subject.value, "subject_id": subject_id}
         in_time = [("at", ASCENDING), ("_id", ASCENDING)]
         return await self._records(FlagShape, where, sort=in_time)
+
+    async def lease(self, name: str) -> Lease | None:
+        return await self._record(LeaseShape, name)
 
     async def epoch(self) -> SeedEpoch | None:
         found: list[SeedEpoch] = await self._records(

@@ -122,7 +122,11 @@ END;
 DROP INDEX claims_by_day;
 """
 
-STEPS: Final = (_FIRST, _CLAIMS, _PAYMENTS, _CLAIM_DAYS)
+_LEASES: Final = """
+CREATE TABLE leases (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+"""
+
+STEPS: Final = (_FIRST, _CLAIMS, _PAYMENTS, _CLAIM_DAYS, _LEASES)
 """The steps in order; step n leads to schema version n."""
 
 

@@ -25,6 +25,7 @@ from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import day_key
+from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import UsedPayment
@@ -178,6 +179,9 @@ class SqliteUnitOfWork:
             subject,
             subject_id,
         )
+
+    async def lease(self, name: str) -> Lease | None:
+        return self._one(Lease, "SELECT body FROM leases WHERE name = ?", name)
 
     async def epoch(self) -> SeedEpoch | None:
         row = self._execute("SELECT body FROM epochs ORDER BY number DESC LIMIT 1").fetchone()
@@ -394,6 +398,10 @@ _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] 
     UsedPayment: (
         "INSERT INTO payments VALUES (?, ?)",
         lambda used: (used.hash, encode(used)),
+    ),
+    Lease: (
+        "INSERT OR REPLACE INTO leases VALUES (?, ?)",
+        lambda lease: (lease.name, encode(lease)),
     ),
     Listing: (
         (

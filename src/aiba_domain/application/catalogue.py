@@ -12,6 +12,7 @@ from aiba_domain.claims import commands as claims
 from aiba_domain.decision import Command
 from aiba_domain.economy import commands as economy
 from aiba_domain.fairness import commands as fairness
+from aiba_domain.leases import commands as leases
 from aiba_domain.moderation import commands as moderation
 from aiba_domain.players import commands as players
 
@@ -25,6 +26,7 @@ _AREAS: tuple[tuple[Handler[Any, Any, Any], ...], ...] = (
     claims.HANDLERS,
     moderation.HANDLERS,
     fairness.HANDLERS,
+    leases.HANDLERS,
 )
 
 HANDLERS: Mapping[type[Command[Any]], Handler[Any, Any, Any]] = {

@@ -3,9 +3,10 @@
 command -> unit of work -> remembered answer? -> load -> decide -> write -> commit -> events, answer
 """
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from aiba_domain.application.handler import Handler, fingerprint
 from aiba_domain.decision import Accepted, Command, Context, OpenSeed, Principal, Refused, Role
@@ -13,6 +14,7 @@ from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.fairness.epochs import commitment
 from aiba_domain.idempotency import parse_key
 from aiba_domain.instants import iso
+from aiba_domain.leases.model import Lease, LeaseLost
 from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import Clock, Observer, Remembered, Scope, SeedSecrets, Store, UnitOfWork
 
@@ -52,6 +54,18 @@ class Pipeline:
         self._seeds = seeds
         self._observer = observer
         self._handlers = handlers
+        self._lease: Lease | None = None
+
+    def under(self, lease: Lease) -> Self:
+        """Return this pipeline as the worker who holds `lease` uses it.
+
+        Its commands take effect only while nobody else has got the lease: each looks in its own
+        unit of work, and raises LeaseLost otherwise. A lease whose time is over counts until it is
+        taken.
+        """
+        fenced = copy.copy(self)
+        fenced._lease = lease  # noqa: SLF001 - of the same class
+        return fenced
 
     async def execute(
         self, principal: Principal, command: Command[R], key: object = None
@@ -92,6 +106,12 @@ class Pipeline:
         """Return the instant that decisions are made at."""
         return self._clock.now()
 
+    async def check_lease(self, uow: UnitOfWork) -> None:
+        """Raise LeaseLost if this pipeline is under a lease that isn't its holder's any more."""
+        lease = self._lease
+        if lease is not None and not lease.is_same(await uow.lease(lease.name)):
+            raise LeaseLost(lease.name)
+
     async def open_seed(self, uow: UnitOfWork) -> OpenSeed:
         """Return the open seed epoch with its secret, which must be the committed one."""
         epoch = await uow.epoch()
@@ -129,6 +149,7 @@ class _Execution:
 
     async def once(self, uow: UnitOfWork) -> Answer[Any]:
         """Answer from memory, or load, decide and write."""
+        await self._pipeline.check_lease(uow)
         key = self._scope.key if self._scope else ""
         if self._scope and (first := await uow.remembered(self._scope)):
             if first.fingerprint != self._fingerprint:

@@ -4,9 +4,11 @@ Every step can be repeated. A crash between two of them leaves a claim that the 
 its key, or the settlement, takes up again.
 """
 
+import copy
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Self
 
 from aiba_domain.application.pipeline import Answer, Pipeline
 from aiba_domain.application.upkeep import SERVICE
@@ -25,6 +27,7 @@ from aiba_domain.claims.ports import ChainReader, Signer, SignerRefused, SignerU
 from aiba_domain.decision import Accepted, Principal
 from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.idempotency import parse_key
+from aiba_domain.leases.model import Lease
 from aiba_domain.ports import Reader, Store, Unavailable
 
 _RESERVATIONS: Mapping[str, type[ReserveClaim]] = {
@@ -70,6 +73,15 @@ class Withdrawals:
         self._signer = signer
         self._chain = chain
         self._contracts = contracts
+
+    def under(self, lease: Lease) -> Self:
+        """Return these withdrawals as the worker who holds `lease` handles them.
+
+        Once the lease is somebody else's, nothing changes any more by them: they raise LeaseLost.
+        """
+        fenced = copy.copy(self)
+        fenced._pipeline = self._pipeline.under(lease)  # noqa: SLF001 - of the same class
+        return fenced
 
     async def claim(
         self, principal: Principal, amount: int | None, key: object, *, by: str = BY_REQUEST

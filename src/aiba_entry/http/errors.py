@@ -79,6 +79,8 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "wallet already connected",
         "pending_claim",
         "claim refunded",
+        "lease held",
+        "lease lost",
     ),
     413: ("payload too large",),
     429: ("rate_limited", "cooldown"),

@@ -43,6 +43,7 @@ NO_MONEY = {
     "Reader.session": "opening a session",
     "Reader.wallet_owner": "binding a wallet",
     "Reader.flags_of": "moderation",
+    "Reader.lease": "who of the workers may work",
 }
 """What commands read in their unit of work that no command reads which moves money."""
 

@@ -9,6 +9,7 @@ from aiba_domain.testing.contracts.clock import ClockContract
 from aiba_domain.testing.contracts.idempotency import IdempotencyContract
 from aiba_domain.testing.contracts.identity import IdentityContract
 from aiba_domain.testing.contracts.key import KeyContract
+from aiba_domain.testing.contracts.leases import LeasesContract
 from aiba_domain.testing.contracts.ledger import LedgerContract
 from aiba_domain.testing.contracts.observer import ObserverContract
 from aiba_domain.testing.contracts.outbox import OutboxContract
@@ -39,6 +40,7 @@ __all__ = [
     "IdempotencyContract",
     "IdentityContract",
     "KeyContract",
+    "LeasesContract",
     "LedgerContract",
     "ObserverContract",
     "OutboxContract",

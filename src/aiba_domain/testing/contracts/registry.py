@@ -12,6 +12,7 @@ from aiba_domain.testing.contracts.chain_reader import ChainReaderContract
 from aiba_domain.testing.contracts.clock import ClockContract
 from aiba_domain.testing.contracts.identity import IdentityContract
 from aiba_domain.testing.contracts.key import KeyContract
+from aiba_domain.testing.contracts.leases import LeasesContract
 from aiba_domain.testing.contracts.observer import ObserverContract
 from aiba_domain.testing.contracts.outbox import OutboxContract
 from aiba_domain.testing.contracts.payment_reader import PaymentReaderContract
@@ -45,6 +46,7 @@ SUITES: Final[Mapping[str, type[PortContract]]] = {
         IdentityContract,
         SessionsContract,
         RateLimiterContract,
+        LeasesContract,
         SeedSecretsContract,
         ClockContract,
         ObserverContract,

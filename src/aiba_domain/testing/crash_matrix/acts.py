@@ -191,6 +191,21 @@ async def withdraw_reissued(bench: Bench) -> None:
     await bench.settle()
 
 
+async def settle_under_a_lease(bench: Bench) -> None:
+    """Withdraw, bring the claim to the vault, and let a worker settle that holds the lease."""
+    bench.pay(await _withdraw(bench))
+
+    async def work(process: Process) -> None:
+        lease = await process.leases.acquire("settlement", "worker", _MINUTE_MS)
+        assert lease is not None
+        await process.withdrawals.under(lease).settle_all()
+        renewed = await process.leases.renew(lease, _MINUTE_MS)
+        assert renewed is not None
+        await process.leases.release(renewed)
+
+    await bench.ask(work)
+
+
 async def withdraw_through_an_outage(bench: Bench) -> None:
     """Withdraw while the chain is down, and again when it is back."""
     bench.reader.down.add(0)

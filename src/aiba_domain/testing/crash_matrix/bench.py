@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from aiba_domain.application.leases import StoreLeases
 from aiba_domain.application.pipeline import Answer, Pipeline
 from aiba_domain.application.purchases import Cashier, Purchases
 from aiba_domain.application.queries import Queries
@@ -23,6 +24,7 @@ from aiba_domain.claims.ports import (
     VaultReader,
 )
 from aiba_domain.decision import Command, Principal
+from aiba_domain.leases.ports import Leases
 from aiba_domain.payments.model import IncomingPayment
 from aiba_domain.payments.ports import PaymentReader
 from aiba_domain.players.ports import Identities, Sessions
@@ -140,6 +142,7 @@ class Process:
     withdrawals: Withdrawals
     purchases: Purchases
     queries: Queries
+    leases: Leases
     identities: Identities | None = None
     sessions: Sessions | None = None
     limiter: RateLimiter | None = None
@@ -241,6 +244,7 @@ class Bench:
             withdrawals=withdrawals,
             purchases=purchases,
             queries=Queries(store, clock),
+            leases=wiring.connect(StoreLeases(pipeline), Leases),
             identities=wiring.connect(door.identities, Identities) if door else None,
             sessions=wiring.connect(door.sessions, Sessions) if door else None,
             limiter=wiring.connect(door.open_limiter(), RateLimiter) if door else None,

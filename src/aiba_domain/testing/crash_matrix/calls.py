@@ -1,8 +1,8 @@
 """Every call of every port, read off the ports themselves, and what can go wrong with each.
 
-A port is a `Protocol` in `aiba_domain.ports` or in the `ports` of an area. A call is a method of
-it, or a fact that it is asked for (a property). A call that a port takes over from another one is
-named by where it is written.
+A port is a `Protocol` in `aiba_domain.ports`, in `outage` or in the `ports` of an area. A call is a
+method of it, or a fact that it is asked for (a property). A call that a port takes over from
+another one is named by where it is written.
 """
 
 import inspect
@@ -23,6 +23,7 @@ from aiba_domain.ports import Unavailable
 from aiba_domain.signing.ports import KeyUnavailable, ProtectionUnavailable
 
 _HARNESS: Final = "testing"
+_OF_ALL: Final = ("aiba_domain.ports", "aiba_domain.outage")
 
 
 class Fault(StrEnum):
@@ -72,6 +73,7 @@ OUTAGES: Final[Mapping[str, Callable[[str], Exception]]] = {
     "ChainReader": Unavailable,
     "VaultReader": Unavailable,
     "PaymentReader": Unavailable,
+    "Leases": Unavailable,
     "Key": KeyUnavailable,
     "SigningChain": Unavailable,
     "ProtectionUnit": ProtectionUnavailable,
@@ -113,7 +115,7 @@ def ports() -> Mapping[str, type]:
     """Return the ports by name, in the order they are written in; a module's ports together."""
     return {
         name: member
-        for module in (import_module("aiba_domain.ports"), *_ports_of_areas())
+        for module in (*map(import_module, _OF_ALL), *_ports_of_areas())
         for name, member in vars(module).items()
         if is_port(member) and member.__module__ == module.__name__
     }

@@ -20,7 +20,7 @@ from aiba_domain.testing.claims_auditor import Chain, ClaimsAuditor
 from aiba_domain.testing.crash_matrix.bench import Bench
 from aiba_domain.testing.crash_matrix.calls import Fault
 from aiba_domain.testing.crash_matrix.scenarios import Scenario
-from aiba_domain.testing.crash_matrix.stage import DIGEST, PAYMENT, PLAYERS, wallet
+from aiba_domain.testing.crash_matrix.stage import DIGEST, KEPT, PAYMENT, PLAYERS, WORK, wallet
 from aiba_domain.testing.crash_matrix.wiring import Strike
 from aiba_domain.testing.doubles import NOON
 
@@ -152,6 +152,7 @@ async def _state(bench: Bench) -> State:
                 *[list(await read.flags_of(Subject.BROKER, broker)) for broker in owned],
             ],
             "payment": await read.payment_use(PAYMENT.hash),
+            "leases": [await read.lease(name) for name in (WORK, KEPT.name)],
             "modes": list(await read.modes()),
             "epochs": list(await read.epochs()),
             "policy": await read.policy(),

@@ -149,6 +149,11 @@ _FLOWS: Final = (
         prepare=acts.allow_reissues,
     ),
     Scenario(
+        name="a settlement under a lease",
+        act=acts.settle_under_a_lease,
+        reaches=("Leases.acquire", "Leases.renew", "Leases.release", "Reader.lease"),
+    ),
+    Scenario(
         name="a withdrawal through an outage",
         act=acts.withdraw_through_an_outage,
         reaches=("Observer.failed",),

@@ -33,7 +33,9 @@ from aiba_domain.fairness.commands import RotateSeed
 from aiba_domain.fairness.epochs import commitment, epoch_secret
 from aiba_domain.guilds.model import Guild
 from aiba_domain.ids import derive_id
-from aiba_domain.instants import HOUR, day_key
+from aiba_domain.instants import HOUR, MINUTE, day_key
+from aiba_domain.leases.commands import KeepLease, TakeLease
+from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
 from aiba_domain.moderation.model import Ban, Flag, Subject
 from aiba_domain.money import Currency
@@ -140,6 +142,12 @@ _MODES: Final = (_mode("war", "guildWars", entry=7), _mode("trial", "trials", en
 BATTLE: Final = RunBattle(broker_id=STARTER, mode_key="war")
 """A battle between guilds for a fee: the most that a battle can move."""
 
+WORK: Final = "work.ended"
+"""The lease whose holder is gone."""
+KEPT: Final = Lease(name="work.kept", holder="worker", number=1, expires_at=NOON + MINUTE)
+"""A lease that its holder may renew."""
+_ENDED: Final = Lease(name=WORK, holder="gone", number=1, expires_at=NOON - MINUTE)
+
 COMMANDS: Final[Mapping[type[Command[Any]], tuple[Principal, Command[Any]]]] = {
     type(command): (principal, command)
     for principal, command in (
@@ -186,6 +194,8 @@ COMMANDS: Final[Mapping[type[Command[Any]], tuple[Principal, Command[Any]]]] = {
                 secret=epoch_secret(ROOT, 1),
             ),
         ),
+        (OPERATOR, TakeLease(name=WORK, holder="successor", ttl_ms=MINUTE)),
+        (OPERATOR, KeepLease(name=KEPT.name, holder=KEPT.holder, number=1, ttl_ms=MINUTE)),
     )
 }
 """One call of each command, which takes effect on the stage, and who issues it."""
@@ -285,7 +295,7 @@ def _things() -> list[Record]:
         price_aiba=10,
         created_at=NOON,
     )
-    return [*guilds, offer, *flags]
+    return [*guilds, offer, *flags, _ENDED, KEPT]
 
 
 def _fund(player: str, currency: Currency) -> Posting:

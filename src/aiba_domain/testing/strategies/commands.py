@@ -22,6 +22,7 @@ from aiba_domain.claims.commands import (
 from aiba_domain.decision import Command
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
 from aiba_domain.fairness.commands import RotateSeed
+from aiba_domain.leases.commands import KeepLease, TakeLease
 from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
 from aiba_domain.money import MAX_AMOUNT
 from aiba_domain.players.commands import OpenSession, SetSchool
@@ -49,6 +50,10 @@ class Cast:
     broker_ids: Sequence[str]
     mode_keys: Sequence[str]
     claim_ids: Sequence[str] = ("0" * 24,)
+
+
+_WORK = st.sampled_from(("work", "other work", ""))
+"""Names of leases, some of which can't be given."""
 
 
 def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
@@ -101,6 +106,16 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
         UnbanBroker: st.builds(UnbanBroker, broker_id=broker),
         RotateSeed: st.builds(
             RotateSeed, closes=st.just(-1), commitment=st.just(""), secret=st.none()
+        ),
+        TakeLease: st.builds(
+            TakeLease, name=_WORK, holder=st.sampled_from("ab"), ttl_ms=st.integers(-1, 9_000)
+        ),
+        KeepLease: st.builds(
+            KeepLease,
+            name=_WORK,
+            holder=st.sampled_from("ab"),
+            number=st.integers(0, 3),
+            ttl_ms=st.integers(-1, 9_000),
         ),
     }
 

@@ -28,6 +28,7 @@ from aiba_domain.economy.rewards import Bonuses, RewardRates
 from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
 from aiba_domain.fairness.epochs import SeedEpoch, commitment
 from aiba_domain.guilds.model import Guild
+from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Ban, Flag, Subject
 from aiba_domain.money import BPS
 from aiba_domain.payments.model import IncomingPayment, Purpose, UsedPayment, order_comment
@@ -139,6 +140,17 @@ def used_payments() -> st.SearchStrategy[UsedPayment]:
         purpose=st.sampled_from(Purpose),
         player_id=player_ids(),
         at=instants(),
+    )
+
+
+def leases() -> st.SearchStrategy[Lease]:
+    """Leases, held and let go of."""
+    return st.builds(
+        Lease,
+        name=names(),
+        holder=names() | st.just(""),
+        number=st.integers(1, SMALL),
+        expires_at=instants(),
     )
 
 
@@ -411,6 +423,7 @@ RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
     Claim: claims(),
     Listing: listings(),
     UsedPayment: used_payments(),
+    Lease: leases(),
 }
 """One strategy for each kind of record."""
 
