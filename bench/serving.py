@@ -13,7 +13,7 @@ from urllib.request import urlopen
 from aiba_adapters.sessions import SessionTokens
 from aiba_adapters.sqlite import SqliteStore
 from aiba_domain.application.audit import audit_store
-from aiba_entry.service import DATABASE
+from aiba_entry.stores import DATABASE
 from bench.history import write_history
 from bench.load import CONNECTIONS, Load, Run, request
 from bench.pipelines import open_arena

@@ -41,6 +41,7 @@ def test_every_part_of_the_benchmark_runs(
         "claims signed (hash and sign) : bare PyNaCl signing",
         "claims signed (hash, sign, BoC, base64) : bare PyNaCl signing",
         "local chain: transactions of these claims",
+        "isolated signer : bare PyNaCl signing",
         "pipeline on the memory store",
         "pipeline on the SQLite store",
         "battle/run : no-op",
