@@ -326,7 +326,7 @@ def _run(prepared: Path, folder: Path, *, examples: int, steps: int) -> None:
 
 def test_any_sequence_of_events(prepared: Path, tmp_path: Path) -> None:
     """A few short ones."""
-    _run(prepared, tmp_path, examples=6, steps=20)
+    _run(prepared, tmp_path, examples=5, steps=16)
 
 
 @pytest.mark.soak

@@ -47,8 +47,9 @@ from aiba_domain.ports import Entry, Reader
 from aiba_domain.testing.playground import OPERATOR
 from aiba_entry.chain import SETTLE_SECONDS
 from aiba_entry.container import Container
-from aiba_entry.service import DATABASE, open_container, open_service
+from aiba_entry.service import open_container, open_service
 from aiba_entry.settings import load
+from aiba_entry.stores import DATABASE
 from tests.contract.withdrawals.books import Books
 from tests.support import virtual_time
 from tests.support.arena import PLAIN_RATES, sure
