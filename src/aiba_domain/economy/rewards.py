@@ -24,7 +24,6 @@ MAX_DENOMINATOR: Final = 10**18
 
 _ONE: Final = Fraction(1)
 _ONE_BP: Final = Fraction(1, BPS)
-_CREATOR_TIERS: Final = (10_000, 1_000, 100)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,11 +186,11 @@ def split_guild_share(neur: int, rates: RewardRates, *, has_leader: bool = True)
 def creator_share(reward: int, uses: int, rates: RewardRates) -> int:
     """Return what a referrer gets on top for a referee's reward, by the uses of their code."""
     tiers = (
-        rates.creator_tier_10000_bps,
-        rates.creator_tier_1000_bps,
-        rates.creator_tier_100_bps,
+        (10_000, rates.creator_tier_10000_bps),
+        (1_000, rates.creator_tier_1000_bps),
+        (100, rates.creator_tier_100_bps),
     )
-    for floor, bps in zip(_CREATOR_TIERS, tiers, strict=True):
+    for floor, bps in tiers:
         if uses >= floor:
             return _bps_of(reward, bps)
     return _bps_of(reward, rates.creator_percent_bps)
