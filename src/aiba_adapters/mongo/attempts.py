@@ -3,11 +3,12 @@
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
+import pymongo
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import DuplicateKeyError, PyMongoError
+from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from aiba_adapters.mongo.documents import Documents, UnitShape
 from aiba_adapters.mongo.failures import Failure, is_unknown, kind_of, text_of
@@ -21,6 +22,9 @@ from aiba_domain.ports import Unavailable
 T = TypeVar("T")
 Client = AsyncMongoClient[dict[str, Any]]
 Work = Callable[[MongoUnitOfWork], Awaitable[T]]
+
+_LOOK_S: Final = 5.0
+"""How long one look for a marker may take; there is another."""
 
 
 class OutcomeUnknown(Unavailable):
@@ -77,23 +81,25 @@ class Attempts:
             return result
 
     async def _commit(self, session: AsyncClientSession, unit: MongoUnitOfWork) -> None:
-        """Commit, and return only if that is known to have taken effect."""
-        waiting, may_be_done = self._patience.begin(), False
+        """Commit, and return only if that is known to have taken effect.
+
+        The driver asks a second time by itself, so that what it reports last may hide that the
+        first time was carried out: whatever went wrong, the marker decides.
+        """
+        waiting = self._patience.begin()
         while True:
             try:
                 await session.commit_transaction()
             except PyMongoError as error:
-                may_be_done = may_be_done or is_unknown(error)
-                if not may_be_done or not unit.has_written:
+                if not unit.has_written:
                     raise _meaning(error) from error
                 if is_unknown(error) and not waiting.is_over:
                     await waiting.once()
                     continue
-                # Whatever the session says now: the marker knows.
-                await self._look_up(unit.id, error)
+                await self._look_up(session, unit.id, error)
             return
 
-    async def _look_up(self, unit_id: str, lost: PyMongoError) -> None:
+    async def _look_up(self, session: AsyncClientSession, unit_id: str, lost: PyMongoError) -> None:
         """Return if a unit was committed; raise Again if it wasn't and never will be.
 
         Where its marker isn't, another is put in its place, so that a commit which is still on its
@@ -101,15 +107,21 @@ class Attempts:
         """
         waiting = self._patience.begin()
         while True:
-            with contextlib.suppress(PyMongoError):
+            with contextlib.suppress(PyMongoError), pymongo.timeout(_LOOK_S):
+                await self._end(session)
                 if await self._is_committed(unit_id):
                     return
-                raise Again(Failure.AWAY, Unavailable(text_of(lost)))
+                raise _meaning(lost) from lost
             if waiting.is_over:
                 break
             await waiting.once()
         msg = f"whether the unit was committed is not known: {text_of(lost)}"
         raise OutcomeUnknown(msg) from lost
+
+    async def _end(self, session: AsyncClientSession) -> None:
+        """End what is left of a session's transaction, which its marker would have to wait for."""
+        with contextlib.suppress(OperationFailure):  # not allowed to: the server ends it in time
+            await self._client.admin.command("killSessions", [session.session_id])
 
     async def _is_committed(self, unit_id: str) -> bool:
         markers = self._documents.collection(UnitShape).with_options(write_concern=DURABLE)
