@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import itertools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Final
@@ -15,9 +14,11 @@ from aiba_adapters.toncenter.reader import Freshness, ToncenterReader, open_read
 from aiba_domain.application.purchases import Cashier, Purchases
 from aiba_domain.application.withdrawals import Contracts, Withdrawals
 from aiba_domain.claims.ports import Signer, VaultReader
+from aiba_domain.leases.model import LeaseLost
 from aiba_domain.ports import Unavailable
 from aiba_entry.chain_metrics import ChainMetrics, Settled
 from aiba_entry.container import Container
+from aiba_entry.duty import Duty
 from aiba_entry.observability import get_logger
 from aiba_entry.ton_settings import TonSettings
 
@@ -26,6 +27,15 @@ SETTLE_SECONDS: Final = 10.0
 
 INVENTORY_TURNS: Final = 6
 """After how many settlements the vault's holdings are read again: once a minute."""
+
+SETTLEMENT: Final = "claims.settlement"
+"""The lease of whoever settles claims."""
+
+SETTLEMENT_MS: Final = 15_000
+"""How long after its last renewal a dead process keeps others from settling, in ms."""
+
+STANDBY_SECONDS: Final = 5.0
+"""How often a process that doesn't settle asks whether it should."""
 
 _log = get_logger("aiba.chain")
 
@@ -43,8 +53,10 @@ async def on_chain(container: Container) -> AsyncIterator[None]:
         oracle_key(ton.oracle_environ), vault=ton.vault, jetton_master=ton.jetton_master
     )
     withdrawals = configure(container, ton, reader, signer)
+    duty: Duty = container.duty(SETTLEMENT, ttl_ms=SETTLEMENT_MS)
     keeper = Keeper(
         withdrawals=withdrawals,
+        duty=duty,
         vault=ton.vault,
         chain=reader,
         metrics=container.metrics().chain,
@@ -57,6 +69,7 @@ async def on_chain(container: Container) -> AsyncIterator[None]:
         settling.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await settling
+        await duty.end()
         if remote is not None:
             await remote.close()
         await reader.close()
@@ -130,32 +143,49 @@ class Keeper:
         self,
         *,
         withdrawals: Withdrawals,
+        duty: Duty,
         vault: str,
         chain: VaultReader,
         metrics: ChainMetrics,
         now_ms: Callable[[], int],
     ) -> None:
-        """Work for one vault, given as a raw address."""
+        """Work for one vault, given as a raw address, and settle while on duty."""
         self._withdrawals = withdrawals
+        self._duty = duty
         self._vault = vault
         self._chain = chain
         self._metrics = metrics
         self._now_ms = now_ms
 
     async def work_for_ever(self) -> None:
-        """Settle every SETTLE_SECONDS, and look at the vault every so many of them."""
-        for turn in itertools.count():
-            await self.settle()
+        """Settle every SETTLE_SECONDS, and look at the vault every so many of them.
+
+        While another process does so, ask every STANDBY_SECONDS whether it still does.
+        """
+        turn = 0
+        while True:
+            if await self.settle() is Settled.ELSEWHERE:
+                await asyncio.sleep(STANDBY_SECONDS)
+                continue
             if turn % INVENTORY_TURNS == 0:
                 await self.look_at_vault()
+            turn += 1
             await asyncio.sleep(SETTLE_SECONDS)
 
-    async def settle(self) -> None:
-        """Settle all claims once; what can't be settled now is looked at next time."""
+    async def settle(self) -> Settled:
+        """Settle all claims once, unless another process does; return what came of it.
+
+        What can't be settled now is looked at next time.
+        """
         result = Settled.OK
         try:
-            ended = await self._withdrawals.settle_all()
-        except Unavailable as error:
+            async with self._duty.held() as lease:
+                if lease is None:
+                    result = Settled.ELSEWHERE
+                    ended = 0
+                else:
+                    ended = await self._withdrawals.under(lease).settle_all()
+        except (Unavailable, LeaseLost) as error:
             result = Settled.POSTPONED
             _log.warning("settlement postponed", reason=str(error))
         except Exception:  # noqa: BLE001 - one broken claim mustn't end the settlement for good
@@ -166,6 +196,7 @@ class Keeper:
                 _log.info("claims settled", ended=ended)
         self._metrics.settled(result, self._now_ms())
         await self._count_open()
+        return result
 
     async def _count_open(self) -> None:
         """Tell how many claims wait, also when nothing could be settled."""

@@ -27,11 +27,15 @@ _WAIT_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Settled(StrEnum):
-    """How a run of the settlement ended; POSTPONED is one that something out there held up."""
+    """How a run of the settlement ended.
+
+    POSTPONED is one that something out there held up, ELSEWHERE one that another process makes.
+    """
 
     OK = "ok"
     POSTPONED = "postponed"
     FAILED = "failed"
+    ELSEWHERE = "elsewhere"
 
 
 class VaultRoute(StrEnum):

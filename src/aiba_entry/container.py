@@ -6,9 +6,11 @@ from aiba_adapters.ratelimit import MemoryRateLimiter
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
 from aiba_domain.application.catalogue import HANDLERS
+from aiba_domain.application.leases import StoreLeases
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.application.queries import Queries
 from aiba_domain.ports import Store
+from aiba_entry.duty import Duty, make_holder
 from aiba_entry.http.app import session_tokens
 from aiba_entry.http.routes.battles import BattleDesk
 from aiba_entry.http.routes.sessions import SessionDesk
@@ -42,6 +44,9 @@ class Container(containers.DeclarativeContainer):
         handlers=providers.Object(HANDLERS),
     )
     queries = providers.Singleton(Queries, store=store, clock=clock)
+    leases = providers.Singleton(StoreLeases, pipeline)
+    holder = providers.Singleton(make_holder)
+    duty = providers.Factory(Duty, leases, holder=holder)
     tokens = providers.Singleton(session_tokens, settings=settings)
     session_desk = providers.Singleton(
         SessionDesk, pipeline=pipeline, tokens=tokens, ttl_s=settings.provided.session_ttl_s

@@ -14,6 +14,7 @@ from aiba_domain.instants import HOUR
 from aiba_domain.ports import Reader, Store, Unavailable
 from aiba_entry.chain import on_chain
 from aiba_entry.container import Container
+from aiba_entry.duty import Duty
 from aiba_entry.http.app import create_app
 from aiba_entry.http.health import Probe
 from aiba_entry.http.request_context import Edge
@@ -25,6 +26,12 @@ from aiba_entry.stores import Replicated, open_store
 
 UPKEEP_SECONDS: Final = 30.0
 """How often the service looks whether a seed epoch is over."""
+
+ROTATION: Final = "seed.rotation"
+"""The lease of whoever turns the seed epoch over."""
+
+ROTATION_MS: Final = 30_000
+"""How long a dead process holds up a rotation, in ms."""
 
 _log = get_logger("aiba.service")
 
@@ -116,12 +123,26 @@ async def keep_up(container: Container) -> None:
 
 
 async def rotate_if_due(container: Container) -> bool:
-    """Rotate the seed epoch if it has lasted its hours; return whether it was."""
-    store = container.store()
-    epoch = await open_epoch_of(store)
-    hours = container.settings().seed_epoch_hours
-    if epoch is not None and container.clock().now() < epoch.opened_at + hours * HOUR:
+    """Rotate the seed epoch if it has lasted its hours; return whether it was.
+
+    One process does it, which looks again once the work is its own.
+    """
+    if not await _is_rotation_due(container):
         return False
-    reply = await rotate_seed(container.pipeline(), store, container.seeds())
+    duty: Duty = container.duty(ROTATION, ttl_ms=ROTATION_MS)
+    try:
+        async with duty.held() as lease:
+            if lease is None or not await _is_rotation_due(container):
+                return False
+            pipeline = container.pipeline().under(lease)
+            reply = await rotate_seed(pipeline, container.store(), container.seeds())
+    finally:
+        await duty.end()
     _log.info("seed epoch opened", number=reply.opened.number, commitment=reply.opened.commitment)
     return True
+
+
+async def _is_rotation_due(container: Container) -> bool:
+    epoch = await open_epoch_of(container.store())
+    hours = container.settings().seed_epoch_hours
+    return epoch is None or container.clock().now() >= epoch.opened_at + hours * HOUR

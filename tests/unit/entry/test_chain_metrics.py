@@ -3,7 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,14 +17,25 @@ from aiba_domain.claims.claim import ChainView, ClaimState
 from aiba_domain.claims.ports import Inventory, Sighting
 from aiba_domain.decision import Principal
 from aiba_domain.errors import DomainError, InvariantViolation
+from aiba_domain.leases.model import Lease, LeaseLost
+from aiba_domain.leases.ports import Leases
 from aiba_domain.payments.judgement import NOT_VERIFIED, Fault
 from aiba_domain.ports import Unavailable
-from aiba_entry.chain import INVENTORY_TURNS, SETTLE_SECONDS, Keeper
+from aiba_domain.testing.doubles import SettableClock
+from aiba_entry.chain import (
+    INVENTORY_TURNS,
+    SETTLE_SECONDS,
+    SETTLEMENT,
+    SETTLEMENT_MS,
+    Keeper,
+)
 from aiba_entry.chain_metrics import ChainMetrics, Settled
+from aiba_entry.duty import Duty
 from aiba_entry.metering import make_metrics
 from aiba_entry.observability import Metrics
 from aiba_entry.shop import BrokerShop
 from aiba_entry.vaults import Vaults
+from tests.support.leases import memory_leases
 from tests.support.virtual_time import now, run
 from tests.unit.toncenter.fake import (
     RECIPIENT,
@@ -236,6 +247,11 @@ class Bank:
         self.flying = InFlight(count={}, oldest_at=None)
         self.runs: list[float] = []
 
+    def under(self, lease: Lease) -> Self:
+        """Settle while somebody holds the lease, whoever it is."""
+        del lease
+        return self
+
     async def settle_all(self) -> int:
         """Settle, or fail."""
         self.runs.append(now())
@@ -274,10 +290,20 @@ class Chain:
         return Inventory(ton_nano=1, jetton_wallet=VAULT.raw, jettons=2)
 
 
-def keeper(bank: Bank, chain: Chain, watch: Watch, now_ms: int = 50_000) -> Keeper:
-    """Return a keeper at a fixed instant."""
+def keeper(
+    bank: Bank,
+    chain: Chain,
+    watch: Watch,
+    now_ms: int = 50_000,
+    *,
+    leases: Leases | None = None,
+    holder: str = "me",
+) -> Keeper:
+    """Return a keeper at a fixed instant, who shares the work with those on the same leases."""
+    duty = Duty(leases or memory_leases(), SETTLEMENT, holder=holder, ttl_ms=SETTLEMENT_MS)
     return Keeper(
         withdrawals=cast("Withdrawals", bank),
+        duty=duty,
         vault=VAULT.raw,
         chain=chain,
         metrics=watch.chain,
@@ -334,6 +360,39 @@ def test_the_vault_is_looked_at_once_a_minute_and_may_be_down() -> None:
     run(work())
     assert len(bank.runs) == 2 * INVENTORY_TURNS
     assert chain.looks == [0, INVENTORY_TURNS * SETTLE_SECONDS]
+
+
+def test_of_two_processes_one_settles_and_the_other_takes_over_when_it_is_gone() -> None:
+    """The one on standby asks nothing of the chain; a late one doesn't count as broken."""
+    clock = SettableClock()
+    leases = memory_leases(clock)
+    (one, first), (other, second) = ((Bank(), Watch()) for _ in range(2))
+    runs = "aiba_settlement_runs_total"
+
+    async def work() -> None:
+        keepers = [
+            keeper(bank, Chain(), watch, leases=leases, holder=holder)
+            for bank, watch, holder in ((one, first, "one"), (other, second, "other"))
+        ]
+        for _ in range(3):
+            for each in keepers:
+                await each.settle()
+        clock.advance(SETTLEMENT_MS)
+        await keepers[1].settle()
+        await keepers[0].settle()
+
+    run(work())
+    assert first.series(runs) == {'result="ok"': 3, 'result="elsewhere"': 1}
+    assert second.series(runs) == {'result="elsewhere"': 3, 'result="ok"': 1}
+    assert (len(one.runs), len(other.runs)) == (3, 1)
+
+
+def test_a_settlement_that_lost_its_lease_is_postponed() -> None:
+    """Nothing is wrong: another process goes on with it."""
+    watch, bank = Watch(), Bank()
+    bank.fault = LeaseLost(SETTLEMENT)
+    run(keeper(bank, Chain(), watch).settle())
+    assert watch.series("aiba_settlement_runs_total") == {'result="postponed"': 1}
 
 
 # --- the service's own reads, payments ---
