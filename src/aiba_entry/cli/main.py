@@ -19,6 +19,7 @@ _COMMANDS: Final = {
     "audit": "aiba_entry.cli.audit:audit",
     "backup": "aiba_entry.cli.backup:backup",
     "restore": "aiba_entry.cli.restore:restore",
+    "drill": "aiba_entry.cli.drill:drill_command",
     "mongo": "aiba_entry.cli.mongo:mongo",
     "conformance": "aiba_entry.cli.conformance:conformance",
     "signer": "aiba_entry.cli.signer:signer",
