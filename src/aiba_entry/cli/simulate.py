@@ -39,6 +39,7 @@ from aiba_domain.testing.simulation import (
     shrink,
     simulate,
 )
+from aiba_entry.cli.simulate_signer import ISOLATED
 from aiba_entry.cli.simulate_site import HttpSite
 from aiba_entry.observability import configure_logging
 
@@ -56,12 +57,13 @@ _PACKAGES: Final = ("aiba_domain", "aiba_adapters", "aiba_entry")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """What a seed is run in: through which entry, over which store, and how large."""
+    """What a seed is run in: through which entry, over which store, who signs, and how large."""
 
     through: str
     store: str
     steps: int
     players: int
+    signer: str = "model"
 
     def plan(self, seed: int, only: tuple[int, ...] | None = None) -> Plan:
         """Return the plan of a seed, or of some of its steps."""
@@ -76,6 +78,8 @@ class World:
             words.append(f"--through {self.through}")
         if self.store != "memory":
             words.append(f"--store {self.store}")
+        if self.signer != "model":
+            words.append(f"--signer {self.signer}")
         if plan.only is not None:
             words.append(f"--only {write_numbers(plan.only)}")
         return " ".join(words)
@@ -121,6 +125,13 @@ class Summary:
 @click.option(
     "--store", type=click.Choice(("memory", "sqlite")), default="memory", show_default=True
 )
+@click.option(
+    "--signer",
+    type=click.Choice(("model", "isolated")),
+    default="model",
+    show_default=True,
+    help="Who signs claims: a model, or replicas of the isolated signer over one memory.",
+)
 @click.option("--jobs", type=click.IntRange(1, 256), help="How many cores.  [default: all]")
 @click.option(
     "--trace",
@@ -138,6 +149,7 @@ def simulate_command(  # noqa: PLR0913 - the options of the command
     only: str | None,
     through: str,
     store: str,
+    signer: str,
     jobs: int | None,
     trace_file: Path | None,
     as_json: bool,
@@ -147,7 +159,7 @@ def simulate_command(  # noqa: PLR0913 - the options of the command
     The same seed of the same version gives the same trace, byte by byte. A failure is shrunk to as
     few steps as still fail, printed with the command that replays it; then the exit code is 1.
     """
-    world = World(through=through, store=store, steps=steps, players=players)
+    world = World(through=through, store=store, steps=steps, players=players, signer=signer)
     seeds = _seeds(seed, span)
     numbers = None if only is None else _numbers(only, steps)
     if numbers is not None and len(seeds) != 1:
@@ -302,10 +314,11 @@ def _short(world: World, seed: int) -> Outcome:
 def run_plan(world: World, plan: Plan) -> Outcome:
     """Run a plan in a world, over an empty store of its own."""
     site = _site(world.through)
+    isolated = ISOLATED if world.signer == "isolated" else None
     if world.store == "memory":
-        return simulate(plan, site, _open_memory)
+        return simulate(plan, site, _open_memory, isolated)
     with tempfile.TemporaryDirectory(prefix="aiba-simulate-") as folder:
-        return simulate(plan, site, partial(_open_sqlite, Path(folder)))
+        return simulate(plan, site, partial(_open_sqlite, Path(folder)), isolated)
 
 
 async def _open_memory() -> Store:

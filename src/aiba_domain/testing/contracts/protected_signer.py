@@ -6,7 +6,7 @@ process, a service behind a socket, or another implementation of the same rules.
 
 import asyncio
 from abc import abstractmethod
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import count
@@ -32,6 +32,7 @@ from aiba_domain.testing.contracts.suite import (
     broad,
     needs,
 )
+from aiba_domain.testing.signing_auditor import SigningAuditor
 
 NOW_S: Final = GENESIS_S
 """The chain's time when a stage is opened, in seconds since the Unix epoch."""
@@ -351,9 +352,9 @@ class ProtectedSignerContract(PortContract):
     def test_no_order_of_requests_breaks_a_promise(
         self, opened: OpenDesk, steps: list[tuple[str, int, int, int, int]]
     ) -> None:
-        """Never two payable claims for a seqno, and never more than a limit, by other books."""
+        """Never two payable claims for a seqno, and never more than a limit, by an auditor."""
         desk = opened(policy(**_limits(_TIGHT)), anew=True)
-        books, paid, asked = Books(_TIGHT), Counter[str](), list[ClaimTerms]()
+        auditor, paid, asked = SigningAuditor(_TIGHT), Counter[str](), list[ClaimTerms]()
         for step, whom, seqno, amount, seconds in steps:
             name = ("a", "b")[whom]
             terms = desk.terms(
@@ -364,15 +365,16 @@ class ProtectedSignerContract(PortContract):
             )
             if step == "move":
                 desk.move(seconds)
-            elif step == "pay" and paid[name] < books.highest(terms.recipient):
+            elif step == "pay" and paid[name] < auditor.highest(VAULT, terms.recipient):
                 paid[name] += 1
                 desk.pay(terms.recipient, paid[name])
             else:
                 terms = asked[-1] if step == "again" and asked else terms
                 asked.append(terms)
                 answer = desk.answer(terms)
-                if answer not in _CODES:
-                    books.enter(terms, answer, desk.now_s)
+                before = auditor.highest(VAULT, terms.recipient)
+                if answer not in _CODES and auditor.enter(terms, answer, desk.now_s):
+                    holds(terms.seqno >= before, f"{terms} is not behind seqno {before}")
 
     @needs(Capability.REOPEN)
     def test_what_was_signed_and_used_is_remembered_after_a_restart(self, opened: OpenDesk) -> None:
@@ -426,58 +428,6 @@ class ProtectedSignerContract(PortContract):
         with self.outage(desk.stage), pytest.raises(SignerUnavailable):
             desk.answer(desk.terms())
         desk.signs(desk.terms(amount=_AMOUNT))
-
-
-class Books:
-    """Follows signatures as they leave, by rules of its own."""
-
-    def __init__(self, limits: Limits) -> None:
-        """Hold a signer to these limits."""
-        self._limits = limits
-        self._issued: dict[tuple[str, int], dict[ClaimTerms, tuple[str, int]]] = defaultdict(dict)
-
-    def highest(self, recipient: str) -> int:
-        """Return the highest seqno that was signed for a recipient, 0 without one."""
-        return max((seqno for who, seqno in self._issued if who == recipient), default=0)
-
-    def enter(self, terms: ClaimTerms, signature: str, now_s: int) -> None:
-        """Raise AssertionError if a signature that leaves at a chain time shouldn't have."""
-        issued = self._issued[terms.recipient, terms.seqno]
-        known = issued.get(terms)
-        if known is not None:
-            same(signature, known[0], f"the signature of {terms} again")
-            return
-        for other in issued:
-            holds(other.valid_until_s < now_s, f"{other} has expired before {terms} is signed")
-        holds(terms.seqno >= self.highest(terms.recipient), f"{terms} isn't behind a later seqno")
-        holds(now_s <= terms.valid_until_s <= now_s + MAX_AHEAD_S, f"{terms} is valid for a while")
-        issued[terms] = (signature, now_s)
-        self._check_limits(terms, now_s // _DAY_S)
-
-    def _check_limits(self, terms: ClaimTerms, day: int) -> None:
-        limits = self._limits
-        for name, limit, used in (
-            ("claim", limits.claim, terms.amount),
-            ("recipient and day", limits.recipient_day, self._used(terms.recipient, day)),
-            ("day", limits.day, self._used(None, day)),
-            ("lifetime", limits.lifetime, self._used(None, None)),
-        ):
-            holds(used <= limit, f"the limit of a {name}, {limit}, is kept: {used} may be paid")
-
-    def _used(self, recipient: str | None, day: int | None) -> int:
-        """Return what may be paid by what was signed: of each seqno the largest claim."""
-        return sum(
-            max(
-                (
-                    terms.amount
-                    for terms, (_, at_s) in issued.items()
-                    if day in (None, at_s // _DAY_S)
-                ),
-                default=0,
-            )
-            for (who, _), issued in self._issued.items()
-            if recipient in (None, who)
-        )
 
 
 def _checked(signed: SignedClaim, terms: ClaimTerms) -> str:

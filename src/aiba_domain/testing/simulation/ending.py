@@ -20,6 +20,9 @@ _ASKED_AGAIN: Final = 12
 
 _TRIES: Final = 6
 _MINUTE_MS: Final = 61_000
+_REST_MS: Final = 3 * 3_600_000
+"""For so long a broker rests: an hour, after a clock that was two hours ahead when it fought."""
+
 _FREE: Final = ("wallet", "school")
 
 
@@ -102,7 +105,7 @@ async def _play_once_more(world: World, client: Client) -> None:
     await world.settle_down()
     broker = client.brokers[0]
     await _calmly(world, client, Ask(player=player, kind="starter", key=f"{player}-last-starter"))
-    await _wait(world, 3_600_000)
+    await _wait(world, _REST_MS)
     body = {"brokerId": broker, "modeKey": "free"}
     battle = Ask(player=player, kind="battle", body=body, key=f"{player}-last-battle")
     told = await _calmly(world, client, battle)

@@ -1,7 +1,7 @@
 """What can happen in a step, and how often. Each step asks its own dice: any can be left out."""
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -60,9 +60,7 @@ async def somebody_cheats(world: World) -> None:
     hostile = [each for each in world.clients.values() if each.manner is Manner.HOSTILE]
     client = world.dice.pick(hostile or list(world.clients.values()))
     await _keep_session(world, client)
-    await world.dice.pick(_CHEATS + ((_lie_to_the_signer,) * 2 if world.signers else ()))(
-        world, client
-    )
+    await world.dice.pick(_CHEATS)(world, client)
 
 
 async def _forge(world: World, client: Client) -> None:
@@ -114,17 +112,7 @@ async def _overdraw(world: World, client: Client) -> None:
     assert told is None or not told.is_ok, f"{ask} was accepted"
 
 
-async def _lie_to_the_signer(world: World, _client: Client) -> None:
-    """Ask a replica of the signer, past the service, for more than a claim that was signed."""
-    if world.signers is not None and world.released:
-        terms = world.dice.pick(world.released[-6:])
-        world.tell(f"seqno {terms.seqno} of {terms.recipient[-1]} is to be signed for more")
-        await world.gate.at_once("signer", world.signers.be_lied_to(terms))
-
-
-_Cheat = Callable[[World, Client], Awaitable[None]]
-
-_CHEATS: Final[tuple[_Cheat, ...]] = (_forge, _reuse, _reuse, _take, _forget_the_key, _overdraw)
+_CHEATS: Final = (_forge, _reuse, _reuse, _take, _forget_the_key, _overdraw)
 
 
 async def somebody_looks(world: World) -> None:
@@ -377,11 +365,26 @@ async def _send(world: World, order: Order) -> None:
         await world.gate.spawn(name_of(order.ask), _awaited(world, order))
         return
     if dice.chance(100):
-        place, error = dice.pick(_TROUBLES + (_SIGNERS_TROUBLES if world.signers else ()))
+        place, error = dice.pick(_TROUBLES)
         world.gate.trouble = Trouble(place, error(place))
     elif dice.chance(20):
         dice.pick(world.processes).store.crash_at(dice.between(1, _POINTS_OF_A_UNIT))
+    is_signed = world.signers is not None and order.ask.kind == "claim"
+    if is_signed and dice.chance(300):
+        place, error = dice.pick(_SIGNERS_TROUBLES)
+        world.gate.trouble = Trouble(place, error(place))
+    before = len(world.released)
     await world.gate.at_once(name_of(order.ask), world.sends(order))
+    if world.signers is not None and len(world.released) > before and dice.chance(400):
+        await _lie_to_the_signer(world)
+
+
+async def _lie_to_the_signer(world: World) -> None:
+    """Ask a replica of the signer, past the service, for more than the claim that was signed."""
+    assert world.signers is not None
+    terms = world.released[-1]
+    world.tell(f"seqno {terms.seqno} of {terms.recipient[-1]} is to be signed for more")
+    await world.gate.at_once("signer", world.signers.be_lied_to(terms))
 
 
 async def _awaited(world: World, order: Order) -> None:
@@ -408,7 +411,7 @@ _SIGNERS_TROUBLES: Final[tuple[tuple[str, Callable[[str], Exception]], ...]] = (
     ("signer.write", Crash),
     ("signer.written", Crash),
 )
-"""The same, where an isolated signer signs."""
+"""The same for a claim, where an isolated signer signs it."""
 
 _MAY_FAIL: Final = ("store.transact", "store.read", "chain.view", "signer.view")
 """Where something behind a port may not answer."""

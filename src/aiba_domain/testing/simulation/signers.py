@@ -21,7 +21,7 @@ from aiba_domain.claims.ports import (
     SignerUnavailable,
 )
 from aiba_domain.money import MAX_AMOUNT
-from aiba_domain.signing.model import Network
+from aiba_domain.signing.model import Network, Sign
 from aiba_domain.signing.policy import Allowed, Limits, SigningPolicy
 from aiba_domain.signing.ports import ProtectionStore, ProtectionUnit, SigningChain
 from aiba_domain.testing.chain import JETTON_MASTER, VAULT, signature_of
@@ -31,7 +31,7 @@ from aiba_domain.testing.simulation.scheduler import Gate, Life
 
 T = TypeVar("T")
 
-TIGHT: Final = Limits(claim=300, recipient_day=400, day=700, lifetime=6_000)
+TIGHT: Final = Limits(claim=200, recipient_day=220, day=260, lifetime=1_200)
 """The limits of a simulated signer: reached now and then."""
 
 BOUNDLESS: Final = Limits(
@@ -56,18 +56,27 @@ class Isolated:
 
 
 class GatedMemory:
-    """A replica's memory, with a gate before and after each write."""
+    """A replica's memory for one request, with a gate before and after each write.
 
-    def __init__(self, inner: ProtectionStore, gate: Gate, life: Life) -> None:
+    `signs` is called once the request was found to be signed for the first time, by a write whose
+    answer may be lost.
+    """
+
+    def __init__(
+        self, inner: ProtectionStore, gate: Gate, life: Life, signs: Callable[[], None]
+    ) -> None:
         """Stand in front of `inner` for one life of a replica."""
         self._inner = inner
         self._gate = gate
         self._life = life
+        self._signs = signs
 
     async def transact(self, work: Callable[[ProtectionUnit], T]) -> T:
         """Run `work` on the memory behind; what was written may never be told of."""
         await self._gate.reach("signer.write", self._life)
         result = await self._inner.transact(work)
+        if isinstance(result, Sign):
+            self._signs()
         await self._gate.reach("signer.written", self._life)
         return result
 
@@ -125,6 +134,7 @@ class SignerPool:
         self.auditor = SigningAuditor(TIGHT)
         self.policy = _policy(TIGHT)
         self.asked: list[ClaimTerms] = []
+        self._signed_at: dict[ClaimTerms, int] = {}
         self.lives = [Life(f"signer {number + 1}") for number in range(dice().between(*REPLICAS))]
 
     def open_up(self) -> None:
@@ -136,8 +146,12 @@ class SignerPool:
         """Let some replica sign; SignerUnavailable if it dies over it."""
         self.asked.append(terms)
         life = self._dice().pick(self.lives)
-        memory = GatedMemory(self._memory, self._gate, life)
         view = GatedView(self._reader, self._gate, life)
+
+        def signs() -> None:
+            self._signed_at.setdefault(terms, view.time)
+
+        memory = GatedMemory(self._memory, self._gate, life, signs)
         signer = self._isolated.start(memory, view, self.policy)
         try:
             signed = await signer.sign(terms)
@@ -147,11 +161,13 @@ class SignerPool:
         except asyncio.CancelledError as death:
             if self._gate.is_closed or not life.is_dead:
                 raise
-            self._counts[f"signer died at {death}"] += 1
+            self._counts[f"signer died at {str(death) or 'work'}"] += 1
             raise SignerUnavailable("the signer's connection broke") from None
         # The key isn't the one of the vault's model: what it signed is as good as signed there.
         signed = replace(signed, signature=signature_of(terms))
-        self.auditor.enter(terms, signed.signature, view.time)
+        # What leaves now may have been decided, and counted, by a replica that has died since.
+        at_s = self._signed_at.setdefault(terms, view.time)
+        self.auditor.enter(terms, signed.signature, at_s)
         self._released.append(terms)
         self._gate.touched = True
         return signed

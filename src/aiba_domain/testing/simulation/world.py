@@ -128,8 +128,12 @@ class World:
         self._site = site
         self._seeds = FixedSeeds()
         self._beside = ModelSigner(self.released) if self.dice.chance(500) else None
-        self.signers = isolated and SignerPool(
-            isolated, self.gate, self.reader, self.released, self.counts, lambda: self.dice
+        self.signers = (
+            SignerPool(
+                isolated, self.gate, self.reader, self.released, self.counts, lambda: self.dice
+            )
+            if isolated is not None
+            else None
         )
         self._chain_moved = False
         self.banned_brokers: list[str] = []
