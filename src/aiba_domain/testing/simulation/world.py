@@ -24,6 +24,7 @@ from aiba_domain.economy.ledger import Posting
 from aiba_domain.errors import DomainError
 from aiba_domain.fairness.commands import MOVED_ON
 from aiba_domain.fairness.epochs import SeedEpoch
+from aiba_domain.leases.model import LOST
 from aiba_domain.ports import Reader, Store, Unavailable, UnitOfWork
 from aiba_domain.testing.chain import (
     JETTON_MASTER,
@@ -326,7 +327,7 @@ class World:
             self.tell(f"{one.name} can't {what}: {type(failure).__name__} {failure}")
         except DomainError as refusal:
             # A slow worker may come to sign an issue of a claim that was issued again meanwhile.
-            if refusal.code not in (MOVED_ON, "claim not signed"):
+            if refusal.code not in (MOVED_ON, LOST, "claim not signed"):
                 raise
             self.tell(f"{one.name}: {refusal.code}")
         else:
