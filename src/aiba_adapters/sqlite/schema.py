@@ -1,6 +1,14 @@
-"""The schema, as numbered steps. A released step is never edited; a change is a new one."""
+"""The schema, as numbered steps. A released step is never edited; a change is a new one.
 
+A step that makes tables is one transaction. One that rewrites rows is a `DataStep`: a transaction
+for each batch, which notes in the database how far it has come.
+"""
+
+import contextlib
+import re
 import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from aiba_adapters.codec import encode
@@ -126,39 +134,134 @@ _LEASES: Final = """
 CREATE TABLE leases (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 """
 
-STEPS: Final = (_FIRST, _CLAIMS, _PAYMENTS, _CLAIM_DAYS, _LEASES)
+BATCH: Final = 1_000
+"""How many rows a data step rewrites in one transaction: a server waits no longer than for that."""
+
+Tell = Callable[[str, int, int], None]
+"""Told of progress: which step, how much of it is done, and how much it is in all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataStep:
+    """A step that rewrites rows in the order of a key.
+
+    `batch(connection, after, limit)` rewrites up to `limit` rows with keys above `after`, which is
+    "" at first, and returns how many it did and the last one's key. None left ends the step.
+    `total` is a query for how many rows there are.
+    """
+
+    does: str
+    total: str
+    batch: Callable[[sqlite3.Connection, str, int], tuple[int, str]]
+
+
+Step = str | DataStep
+
+STEPS: Final[tuple[Step, ...]] = (_FIRST, _CLAIMS, _PAYMENTS, _CLAIM_DAYS, _LEASES)
 """The steps in order; step n leads to schema version n."""
+
+_NOTES: Final = """
+CREATE TABLE IF NOT EXISTS migrating (
+    step INTEGER PRIMARY KEY, after TEXT NOT NULL, done INTEGER NOT NULL
+)
+"""
+_HEAD: Final = re.compile(
+    r"\s*(CREATE (?:UNIQUE )?(?:TABLE|INDEX|TRIGGER)|ALTER TABLE|DROP \w+|INSERT INTO|UPDATE"
+    r"|DELETE FROM) (\w+)"
+)
 
 
 class SchemaTooNew(Exception):  # noqa: N818 - named for the state of the file
     """The database was written by a later version of this package, which alone may open it."""
 
 
-def migrate(connection: sqlite3.Connection) -> int:
-    """Bring a database to the newest version, each step in a transaction; return the version.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A step that a database has yet to take: its number, what it does, how many rows it did."""
 
-    Safe to run again, also after a crash in the middle. Raises SchemaTooNew.
+    number: int
+    does: Sequence[str]
+    done: int = 0
+
+
+def pending(connection: sqlite3.Connection) -> Sequence[Pending]:
+    """List the steps that `migrate` would take, changing nothing. Raises SchemaTooNew."""
+    version = _version(connection)
+    return [
+        Pending(number=number, does=_does(step), done=_note(connection, number)[1])
+        for number, step in enumerate(STEPS[version:], start=version + 1)
+    ]
+
+
+def migrate(connection: sqlite3.Connection, *, tell: Tell = lambda *_: None) -> int:
+    """Bring a database to the newest version; return the version.
+
+    Safe to run again, also after a death in the middle, and by several processes at once: a step or
+    a batch is there whole or not at all, and the next one goes on after it. Raises SchemaTooNew.
     """
     while True:
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+        with _transaction(connection):
             version = _version(connection)
             if version == len(STEPS):
                 return version
-            for statement in _statements(STEPS[version]):
-                connection.execute(statement)
-            if version == 0:
-                policy = EconomyPolicy()
-                connection.execute(
-                    "INSERT INTO policies VALUES (?, ?)", (policy.version, encode(policy))
-                )
-            connection.execute(f"PRAGMA user_version = {version + 1}")
-        except BaseException:
+            if _advance(connection, version + 1, tell):
+                connection.execute(f"PRAGMA user_version = {version + 1}")
+
+
+def _advance(connection: sqlite3.Connection, number: int, tell: Tell) -> bool:
+    """Take a step, or the next batch of it; return whether it is done."""
+    step = STEPS[number - 1]
+    if isinstance(step, DataStep):
+        return _rewrite(connection, number, step, tell)
+    for statement in _statements(step):
+        connection.execute(statement)
+    if number == 1:
+        policy = EconomyPolicy()
+        connection.execute("INSERT INTO policies VALUES (?, ?)", (policy.version, encode(policy)))
+    tell(f"step {number}", 1, 1)
+    return True
+
+
+def _rewrite(connection: sqlite3.Connection, number: int, step: DataStep, tell: Tell) -> bool:
+    connection.execute(_NOTES)
+    after, done = _note(connection, number)
+    count, last = step.batch(connection, after, BATCH)
+    total = int(connection.execute(step.total).fetchone()[0])
+    tell(f"step {number}", done + count, max(total, done + count))
+    if count == 0:
+        connection.execute("DROP TABLE migrating")
+        return True
+    note = (number, last, done + count)
+    connection.execute("INSERT OR REPLACE INTO migrating VALUES (?, ?, ?)", note)
+    return False
+
+
+def _note(connection: sqlite3.Connection, number: int) -> tuple[str, int]:
+    """Return the key that a data step has come to, and how many rows it has done."""
+    there = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'migrating'").fetchone()
+    query = "SELECT after, done FROM migrating WHERE step = ?"
+    row = connection.execute(query, (number,)).fetchone() if there else None
+    return (row[0], row[1]) if row else ("", 0)
+
+
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
             connection.execute("ROLLBACK")
-            raise
-        finally:
-            if connection.in_transaction:
-                connection.execute("COMMIT")
+        raise
+
+
+def _does(step: Step) -> Sequence[str]:
+    """Say what a step does: its own words, or what its statements make."""
+    if isinstance(step, DataStep):
+        return (step.does,)
+    heads = (_HEAD.match(statement) for statement in _statements(step))
+    return [f"{head[1].lower()} {head[2]}" for head in heads if head]
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -20,6 +20,7 @@ _COMMANDS: Final = {
     "backup": "aiba_entry.cli.backup:backup",
     "restore": "aiba_entry.cli.restore:restore",
     "drill": "aiba_entry.cli.drill:drill_command",
+    "migrate": "aiba_entry.cli.migrate:migrate",
     "mongo": "aiba_entry.cli.mongo:mongo",
     "conformance": "aiba_entry.cli.conformance:conformance",
     "signer": "aiba_entry.cli.signer:signer",
