@@ -86,7 +86,11 @@ class RunBattle(Command[BattleReply]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arena:
-    """What a battle loads. `used` is what the day has emitted, for each capped currency."""
+    """What a battle loads.
+
+    `guild` and `rivals` are there only for a mode that needs them; `used` is what the day has
+    emitted, for each capped currency.
+    """
 
     broker: Broker | None
     mode: GameMode | None
@@ -179,8 +183,13 @@ def _prepare(state: Arena, command: RunBattle, context: Context) -> _Ready | Ref
     refusal = _unfit(broker, mode, energy_cost, context.now) or _cannot_enter(mode, state)
     if refusal:
         return refusal
-    match = _match(state) if mode.needs_guild else None
-    return _Ready(broker=broker, mode=mode, energy_cost=energy_cost, guild=state.guild, match=match)
+    return _Ready(
+        broker=broker,
+        mode=mode,
+        energy_cost=energy_cost,
+        guild=state.guild,
+        match=_match(state),
+    )
 
 
 def _playable(mode: GameMode | None, command: RunBattle) -> GameMode | Refused:

@@ -43,7 +43,8 @@ from aiba_domain.money import Currency
 from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import Reader
 from aiba_domain.testing.doubles import NOON
-from tests.support.arena import PLAIN_RATES, guild, sure
+from aiba_domain.testing.playground import Playground
+from tests.support.arena import PLAIN_RATES, fight, guild, held, set_up, starter, sure
 
 TODAY = "2026-01-01"
 SECRET = "the secret of the epoch under which these battles are drawn"
@@ -334,12 +335,14 @@ def test_a_guild_without_an_opponent_fights_alone(rivals: tuple[GuildStrength, .
     assert battle.receipt.outcome.score == 55
 
 
-def test_a_guild_that_is_not_asked_for_takes_no_part() -> None:
-    """Outside guild battles the receipt names none, though the player has one."""
-    mode = the_arena().mode
-    assert mode is not None
-    _decision, battle = fought(the_arena(mode, guild=None, rivals=()), context())
+def test_a_guild_that_is_not_asked_for_takes_no_part(play: Playground) -> None:
+    """Outside guild battles the receipt names none and the guild gets nothing."""
+    set_up(play)
+    broker = starter(play, "7")
+    play.put(MY_GUILD, THEIRS)
+    battle = fight(play, "7", broker, "k")
     assert battle.receipt.inputs.guild is None
+    assert held(play, f"guild:{MY_GUILD.id}") == {}
 
 
 @pytest.mark.parametrize(
