@@ -7,7 +7,6 @@ from typing import Final, Protocol, runtime_checkable
 from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.sqlite.schema import SchemaTooNew
 from aiba_domain.ports import Store, Unavailable
-from aiba_entry.observability import get_logger
 from aiba_entry.settings import Settings
 
 DATABASE: Final = "aiba.db"
@@ -15,8 +14,6 @@ DATABASE: Final = "aiba.db"
 
 MONGO_MISSING: Final = "MONGO_URI needs the driver: pip install 'aiba-arena[mongo]'"
 """What is said where the extra isn't installed."""
-
-_log = get_logger("aiba.stores")
 
 
 class StoreUnusable(Exception):  # noqa: N818 - named for the state of the store
@@ -70,13 +67,11 @@ async def _open_mongo(settings: Settings, uri: str) -> Store:
     except ImportError as error:
         raise StoreUnusable(MONGO_MISSING) from error
     try:
-        store = await mongo.open_store(uri, create=not settings.is_prod)
+        return await mongo.open_store(uri, create=not settings.is_prod)
     except mongo.Unfit as unfit:
         raise StoreUnusable(_unfit(unfit.problems)) from unfit
     except Unavailable as error:
         raise StoreUnusable(f"the database of MONGO_URI doesn't answer: {error}") from error
-    _log.info("store opened", primary=await store.primary())
-    return store
 
 
 def _unfit(problems: tuple[str, ...]) -> str:

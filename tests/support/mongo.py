@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -93,6 +93,7 @@ class Server:
         words = [
             *("--host", "127.0.0.1", "--port", str(self.port)),
             *("--storage-path", str(self._folder / "data"), "--enable-test-commands"),
+            "--sync-on-commit",  # it doesn't heed the `j` of a transaction's commit
             *self._options,
         ]
         with (self._folder / "server.log").open("ab") as log:
@@ -222,6 +223,18 @@ def uri_of(folder: Path) -> str:
     if not note.exists():
         note.write_text(_databases.empty(uri))
     return with_database(uri, note.read_text())
+
+
+def empty_uri() -> tuple[str, Callable[[], None]]:
+    """Return the URI of a database that isn't there, and what removes it if it is made."""
+    uri, name = server_uri(), f"aiba_{uuid.uuid4().hex[:12]}"
+
+    def end() -> None:
+        client: MongoClient[dict[str, Any]]
+        with MongoClient(uri) as client:
+            client.drop_database(name)
+
+    return with_database(uri, name), end
 
 
 async def open_mongo(folder: Path, *, patience_ms: int = 10_000) -> MongoStore:

@@ -36,7 +36,8 @@ class Proxy:
         self._listener = socket.create_server(("127.0.0.1", 0))
         port = self._listener.getsockname()[1]
         # Else the driver would go to the address that the server tells of itself.
-        self.uri = f"mongodb://127.0.0.1:{port}/?directConnection=true&{server.query}"
+        options = "&".join(filter(None, ("directConnection=true", server.query)))
+        self.uri = f"mongodb://127.0.0.1:{port}/?{options}"
         self._lock = threading.Lock()
         self._cuts: dict[str, tuple[Cut, int]] = {}
         self._is_down = self._then_down = False

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-SHARES: Final = 256
-"""The most documents that hold one system account."""
+SHARES: Final = 4096
+"""The most documents that hold one system account; there are as many as were ever used."""
 
 _WHOLE: Final = ("player:", "guild:")
 
@@ -55,6 +55,10 @@ class Places:
         """Return the share that a number stands for now."""
         return (self._base + place) % SHARES
 
-    def move(self) -> None:
-        """Go elsewhere: another process is where this one is."""
-        self._base = secrets.randbelow(SHARES)
+    def leave(self, place: int, share: int) -> None:
+        """Go elsewhere after a conflict on a share: another process is there.
+
+        Only once for all that ran there: whoever met others before the move says nothing new.
+        """
+        if share == self.share(place):
+            self._base = secrets.randbelow(SHARES)

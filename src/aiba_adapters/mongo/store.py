@@ -151,8 +151,8 @@ class MongoStore:
 
     async def _once(self, work: Work[T], run: "_Run") -> T:
         self.counts.runs += 1
-        share = self._places.share(run.place)
-        return await self._attempts.once(work, share, with_history=run.with_history)
+        run.share = self._places.share(run.place)
+        return await self._attempts.once(work, run.share, with_history=run.with_history)
 
     async def _judge(self, again: Again, run: "_Run") -> None:
         """Return when a unit shall be run again; raise its failure if it shan't."""
@@ -168,7 +168,7 @@ class MongoStore:
         if run.has_met_others:
             await run.waiting.once()
         self.counts.conflicts += 1
-        self._places.move()
+        self._places.leave(run.place, run.share)
         run.has_met_others = True
 
 
@@ -178,6 +178,7 @@ class _Run:
 
     place: int
     waiting: Waiting
+    share: int = 0
     with_history: bool = False
     has_seen_duplicate: bool = False
     has_met_others: bool = False
