@@ -33,6 +33,7 @@ from aiba_domain.economy.emission import EmissionResult, EmissionUse
 from aiba_domain.economy.ledger import Posting
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.economy.rewards import Bonuses
+from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.events import AutoBanned, BattleFought, EmissionJudged, MoneySpent
 from aiba_domain.fairness.epochs import open_epoch
@@ -380,6 +381,16 @@ def test_a_capped_reward_is_0_and_is_told(
     assert (posted.get(Currency.NEUR, 0), posted.get(Currency.AIBA, 0)) == (grant.neur, grant.aiba)
     for result, emission in ((neur, grant.neur_emission), (aiba, grant.aiba_emission)):
         assert emission.value == ("granted" if result is EmissionResult.OK else result.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "paid"), [("ring:pro", 0), ("ring:rookie", 110), ("ring", 0), ("*", 0), ("x", 110)]
+)
+def test_a_window_closes_its_own_league(place: str, paid: int) -> None:
+    """An operator's override of an arena and league counts for that league alone."""
+    closed = EmissionWindow(start_hour=0, end_hour=0)
+    policy = {"emission_windows": EmissionWindows(overrides={place: closed})}
+    assert fought(the_arena(), context(policy))[1].receipt.grant.aiba == paid
 
 
 # Refusals, in their order, each with its facts.
