@@ -31,10 +31,10 @@ INVENTORY_TURNS: Final = 6
 SETTLEMENT: Final = "claims.settlement"
 """The lease of whoever settles claims."""
 
-SETTLEMENT_MS: Final = 15_000
+SETTLEMENT_MS: Final = 12_000
 """How long after its last renewal a dead process keeps others from settling, in ms."""
 
-STANDBY_SECONDS: Final = 5.0
+STANDBY_SECONDS: Final = 2.0
 """How often a process that doesn't settle asks whether it should."""
 
 _log = get_logger("aiba.chain")
@@ -195,7 +195,10 @@ class Keeper:
             if ended:
                 _log.info("claims settled", ended=ended)
         self._metrics.settled(result, self._now_ms())
-        await self._count_open()
+        if result is Settled.ELSEWHERE:
+            self._metrics.claims_counted_elsewhere()
+        else:
+            await self._count_open()
         return result
 
     async def _count_open(self) -> None:

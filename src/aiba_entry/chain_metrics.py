@@ -169,6 +169,10 @@ class ChainMetrics:
             self._gauges.note(state, count.get(state, 0))
         self._gauges.note("oldest", 0 if oldest_ms is None else oldest_ms / 1_000)
 
+    def claims_counted_elsewhere(self) -> None:
+        """Show nothing of the claims in flight: the process that settles them knows."""
+        self._gauges.forget(*OPEN, "oldest")
+
     def settled(self, result: Settled, now_ms: int) -> None:
         """Count a run of the settlement, which ended at `now_ms`."""
         self._runs.of(result).inc()
@@ -197,6 +201,11 @@ class _Gauges(Collector):
 
     def note(self, name: str, value: float) -> None:
         self._noted[name] = _Noted(value, self._monotonic())
+
+    def forget(self, *names: str) -> None:
+        """Show values no more."""
+        for name in names:
+            self._noted.pop(name, None)
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Name nothing in advance: what isn't known yet isn't there."""

@@ -2,7 +2,6 @@
 
 from dependency_injector import containers, providers
 
-from aiba_adapters.ratelimit import MemoryRateLimiter
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
 from aiba_domain.application.catalogue import HANDLERS
@@ -14,6 +13,7 @@ from aiba_entry.duty import Duty, make_holder
 from aiba_entry.http.app import session_tokens
 from aiba_entry.http.routes.battles import BattleDesk
 from aiba_entry.http.routes.sessions import SessionDesk
+from aiba_entry.limiters import make_limiter
 from aiba_entry.metering import MetricsObserver
 from aiba_entry.observability import Metrics
 from aiba_entry.settings import Settings
@@ -57,4 +57,4 @@ class Container(containers.DeclarativeContainer):
     wallet_desk = providers.Singleton(
         make_wallet_desk, settings=settings, pipeline=pipeline, metrics=metrics
     )
-    limiter = providers.Singleton(MemoryRateLimiter)
+    limiter = providers.Singleton(make_limiter, settings=settings, metrics=metrics)

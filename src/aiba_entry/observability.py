@@ -15,6 +15,7 @@ from prometheus_client import (
 
 from aiba_entry.chain_metrics import ChainMetrics
 from aiba_entry.logs import REQUEST_ID, configure_logging, ensure_logging, get_logger
+from aiba_entry.redis_metrics import RedisMetrics
 from aiba_entry.series import METRICS_CONTENT_TYPE, OTHER, Family, closed
 
 __all__ = [
@@ -132,6 +133,11 @@ class Metrics:
     def chain(self) -> ChainMetrics:
         """The metrics of the chain's side, which are there from the first use on."""
         return ChainMetrics(self._registry)
+
+    @cached_property
+    def redis(self) -> RedisMetrics:
+        """The metrics of what is shared in Redis, which are there from the first use on."""
+        return RedisMetrics(self._registry)
 
     def render(self) -> bytes:
         """Return everything in Prometheus text form, of the type METRICS_CONTENT_TYPE."""

@@ -19,6 +19,7 @@ from aiba_entry.http.app import create_app
 from aiba_entry.http.health import Probe
 from aiba_entry.http.request_context import Edge
 from aiba_entry.http.routes import GAME_ROUTES
+from aiba_entry.limiters import SharedLimiter
 from aiba_entry.metering import make_metrics
 from aiba_entry.observability import get_logger
 from aiba_entry.settings import Settings
@@ -75,6 +76,9 @@ async def open_service(settings: Settings) -> AsyncIterator[Edge]:
             upkeep.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await upkeep
+            limiter = container.limiter()
+            if isinstance(limiter, SharedLimiter):
+                await limiter.close()
 
 
 def create_application(
@@ -82,6 +86,10 @@ def create_application(
 ) -> Edge:
     """Return the HTTP application over a container: the game's routes, and those given."""
     settings, clock, store = container.settings(), container.clock(), container.store()
+    limiter = container.limiter()
+    probes = [_probe(store)]
+    if isinstance(limiter, SharedLimiter):
+        probes.append(Probe(name="redis", check=limiter.check))
     parts = {
         "pipeline": container.pipeline(),
         "queries": container.queries(),
@@ -94,10 +102,10 @@ def create_application(
     return create_app(
         settings,
         routes=(*GAME_ROUTES, *extra_routes),
-        limiter=container.limiter(),
+        limiter=limiter,
         metrics=container.metrics(),
         now_ms=clock.now,
-        probes=(_probe(store),),
+        probes=probes,
         dependencies={name: _given(part) for name, part in parts.items()},
     )
 

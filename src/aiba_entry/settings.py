@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from aiba_entry.dev_secrets import DevSecretsUnusable, dev_secrets
 from aiba_entry.mongo_uri import is_mongo_uri, mongo_secrets
+from aiba_entry.redis_settings import RedisSettings, load_redis
 from aiba_entry.ton_settings import TonSettings, load_ton
 
 T = TypeVar("T")
@@ -80,6 +81,7 @@ class Settings:
     log_level: str
     public_base_url: str | None
     dev_header_auth: bool
+    redis: RedisSettings | None
     ton: TonSettings | None
 
     @property
@@ -92,7 +94,8 @@ class Settings:
         """Return every secret value, for whoever must keep them out of a text."""
         own = (self.telegram_bot_token, self.session_secret, self.battle_seed_secret)
         ton = self.ton.secrets if self.ton else ()
-        return (*own, *ton, *mongo_secrets(self.mongo_uri))
+        redis = self.redis.secrets if self.redis else ()
+        return (*own, *ton, *mongo_secrets(self.mongo_uri), *redis)
 
     def __repr__(self) -> str:
         hidden = {"telegram_bot_token", "session_secret", "battle_seed_secret", "mongo_uri"}
@@ -142,6 +145,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         log_level=env.read("LOG_LEVEL", _level) or "INFO",
         public_base_url=env.read("PUBLIC_BASE_URL", _base_url),
         dev_header_auth=_header_auth(env, app_env, host),
+        redis=load_redis(env.secret, env.get, env.fault),
         ton=load_ton(environ, env.fault, prod=strict, loopback=is_loopback(host)),
     )
     if env.problems:

@@ -10,7 +10,13 @@ import subprocess
 import sys
 from typing import Final, NoReturn
 
-PACKAGES: Final = {"node": "nodejs", "chromium": "chromium", "chromedriver": "chromium-driver"}
+PACKAGES: Final = {
+    "node": "nodejs",
+    "chromium": "chromium",
+    "chromedriver": "chromium-driver",
+    "openssl": "openssl",
+    "redis-server": "redis-server",
+}
 """The commands, and Debian's packages that bring them."""
 
 

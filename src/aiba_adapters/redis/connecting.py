@@ -8,7 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as Unreachable
 
-PATIENCE_S: Final = 0.5
+PATIENCE_S: Final = 1.0
 """How long a connection, an answer, or a free connection is waited for, in seconds, each."""
 
 MAX_CONNECTIONS: Final = 32

@@ -43,7 +43,7 @@ redis.call('HSET', KEYS[1], 'hits', string.format('%.0f', hits), 'reset', ends)
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', reset - now + kept))
 return {hits, ends}
 """
-_DIGEST: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
+_SCRIPT_ID: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
 class RedisRateLimiter:
@@ -54,14 +54,20 @@ class RedisRateLimiter:
     be; without a file a restart of Redis begins new windows.
     """
 
-    def __init__(self, client: "Redis", *, meter: RedisMeter | None = None) -> None:
-        """Count by a client of `open_client`, which is closed with the limiter."""
+    def __init__(
+        self, client: "Redis", *, meter: RedisMeter | None = None, prefix: str = PREFIX
+    ) -> None:
+        """Count by a client of `open_client`, which is closed with the limiter.
+
+        Limiters of one Redis and one `prefix` count together.
+        """
         self._client = client
         self._meter = meter or NoMeter()
+        self._prefix = prefix
 
     async def hit(self, name: str, key: str, *, limit: int, window_ms: int, now_ms: int) -> Verdict:
         """Count one hit of `key` under the limit `name` and say whether it is within `limit`."""
-        place = _place(name, key, window_ms)
+        place = self._prefix + _digest(name, key, window_ms)
         hits, reset = await self._ask(Operation.HIT, lambda: self._count(place, now_ms, window_ms))
         allowed = hits <= limit
         return Verdict(
@@ -74,7 +80,7 @@ class RedisRateLimiter:
 
     async def check(self) -> None:
         """Raise Unavailable unless Redis can count."""
-        await self._ask(Operation.CHECK, lambda: self._count(PREFIX + "check", 0, 1))
+        await self._ask(Operation.CHECK, lambda: self._count(f"{self._prefix}check", 0, 1))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -84,7 +90,7 @@ class RedisRateLimiter:
         """Count a hit; return how many there are in the window, and when it ends."""
         arguments = (1, place, now_ms, window_ms, KEPT_MS)
         try:
-            found = await self._client.evalsha(_DIGEST, *arguments)
+            found = await self._client.evalsha(_SCRIPT_ID, *arguments)
         except NoScriptError:
             # A Redis that was started since: nothing has been counted.
             found = await self._client.eval(_SCRIPT, *arguments)
@@ -103,10 +109,10 @@ class RedisRateLimiter:
             self._meter.request(operation, result, time.monotonic() - began)
 
 
-def _place(name: str, key: str, window_ms: int) -> str:
-    """Return the key that a limit's key is counted under, of one length whatever the texts."""
+def _digest(name: str, key: str, window_ms: int) -> str:
+    """Return what stands for a limit's key, of one length whatever the texts."""
     text = f"{len(name)}:{name}{window_ms}:{key}"
-    return PREFIX + sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _result_of(error: Exception) -> Result:

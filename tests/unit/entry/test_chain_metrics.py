@@ -367,7 +367,7 @@ def test_of_two_processes_one_settles_and_the_other_takes_over_when_it_is_gone()
     clock = SettableClock()
     leases = memory_leases(clock)
     (one, first), (other, second) = ((Bank(), Watch()) for _ in range(2))
-    runs = "aiba_settlement_runs_total"
+    runs, waiting = "aiba_settlement_runs_total", "aiba_claims_open"
 
     async def work() -> None:
         keepers = [
@@ -377,6 +377,8 @@ def test_of_two_processes_one_settles_and_the_other_takes_over_when_it_is_gone()
         for _ in range(3):
             for each in keepers:
                 await each.settle()
+        assert first.series(waiting)
+        assert second.series(waiting) == {}
         clock.advance(SETTLEMENT_MS)
         await keepers[1].settle()
         await keepers[0].settle()
@@ -385,6 +387,8 @@ def test_of_two_processes_one_settles_and_the_other_takes_over_when_it_is_gone()
     assert first.series(runs) == {'result="ok"': 3, 'result="elsewhere"': 1}
     assert second.series(runs) == {'result="elsewhere"': 3, 'result="ok"': 1}
     assert (len(one.runs), len(other.runs)) == (3, 1)
+    assert first.series(waiting) == {}
+    assert second.series(waiting)
 
 
 def test_a_settlement_that_lost_its_lease_is_postponed() -> None:
