@@ -107,18 +107,39 @@ def read(raw: bytes) -> Manifest:
     return found
 
 
-def head_of(entries: Iterable[Entry], *, up_to: int | None = None) -> LedgerHead:
-    """Return where a ledger ends, or where it would if it ended with the entry numbered `up_to`."""
-    digest, count, number, at = hashlib.sha256(), 0, 0, 0
-    for entry in entries:
-        if up_to is not None and entry.number > up_to:
-            break
-        count, number, at = count + 1, entry.number, entry.at
+class LedgerDigest:
+    """Takes in a ledger's entries in order, and tells at any moment where it would end there."""
+
+    def __init__(self) -> None:
+        """Begin with no entry."""
+        self._digest = hashlib.sha256()
+        self._entries = self._number = self._at = 0
+
+    def add(self, entry: Entry) -> None:
+        """Take in the next entry."""
         posting = entry.posting
+        self._entries, self._number, self._at = self._entries + 1, entry.number, entry.at
         fields = (
-            *(number, at, posting.currency.value, posting.amount, posting.debit, posting.credit),
-            *(posting.reason, posting.arena, posting.league),
+            *(entry.number, entry.at, posting.currency.value, posting.amount),
+            *(posting.debit, posting.credit, posting.reason, posting.arena, posting.league),
             *(posting.source_type, posting.source_id),
         )
-        digest.update(msgspec.json.encode(fields))
-    return LedgerHead(entries=count, number=number, at=at, digest=digest.hexdigest())
+        self._digest.update(msgspec.json.encode(fields))
+
+    @property
+    def head(self) -> LedgerHead:
+        """Where the ledger ends with what was taken in."""
+        return LedgerHead(
+            entries=self._entries,
+            number=self._number,
+            at=self._at,
+            digest=self._digest.hexdigest(),
+        )
+
+
+def head_of(entries: Iterable[Entry]) -> LedgerHead:
+    """Return where a ledger ends."""
+    digest = LedgerDigest()
+    for entry in entries:
+        digest.add(entry)
+    return digest.head

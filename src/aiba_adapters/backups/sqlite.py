@@ -104,12 +104,14 @@ class SqliteBackups:
             there = await self.occupied()
             if there and not replace:
                 raise PlaceOccupied(f"{directory} isn't empty: {', '.join(there)}")
-            copied = copy(folder / FILE, self._draft, tell=tell)
-            if copied != manifest.files.get(FILE):
-                self._draft.unlink()
-                raise BackupRefused((f"{FILE} has changed since it was checked",))
-            kept = self._put_aside()
-            self._draft.replace(self._path)
+            try:
+                copied = copy(folder / FILE, self._draft, tell=tell)
+                if copied != manifest.files.get(FILE):
+                    raise BackupRefused((f"{FILE} has changed since it was checked",))
+                kept = self._put_aside()
+                self._draft.replace(self._path)
+            finally:
+                self._draft.unlink(missing_ok=True)
             sync_folder(directory)
         return None if kept is None else str(kept)
 

@@ -50,12 +50,20 @@ class Findings:
     facts: Sequence[str] = ()
 
 
-async def read_claims(read: Reader) -> ClaimBook:
-    """Read every claim that the ledger has reserved money for, and compare the sums."""
+def moves_claims(entry: Entry) -> bool:
+    """Tell whether an entry reserves money for a claim or settles one."""
+    return CLAIMS in (entry.posting.debit, entry.posting.credit)
+
+
+async def read_claims(read: Reader, moves: Sequence[Entry]) -> ClaimBook:
+    """Read the claims that a ledger has reserved money for, and compare the sums.
+
+    `moves` are all its entries that `moves_claims`.
+    """
     claims: list[Claim] = []
     faults: list[str] = []
     settled: Counter[ClaimState] = Counter()
-    for entry in [each for each in read.entries() if CLAIMS in _sides(each)]:
+    for entry in moves:
         posting = entry.posting
         if posting.debit == CLAIMS:
             end = ClaimState.CONFIRMED if posting.credit == CHAIN else ClaimState.REFUNDED
@@ -169,10 +177,6 @@ _ENDS: Final = {
     ClaimState.REFUNDED: "will be given back or issued again",
     None: "may still be paid",
 }
-
-
-def _sides(entry: Entry) -> tuple[str, str]:
-    return entry.posting.debit, entry.posting.credit
 
 
 def _counting(book: ClaimBook) -> dict[Recipient, set[int]]:

@@ -10,16 +10,24 @@ from pathlib import Path
 from typing import Final
 
 from aiba_adapters.backups import BackupRefused, Backups, LedgerHead, Manifest, Tell, check, take
-from aiba_adapters.backups.manifest import head_of
+from aiba_adapters.backups.manifest import LedgerDigest
 from aiba_domain.application.audit import audit_store
 from aiba_domain.claims.claim import ChainView
 from aiba_domain.claims.ports import ChainReader
-from aiba_domain.ports import Reader, Store, Unavailable
+from aiba_domain.ports import Entry, Reader, Store, Unavailable
 from aiba_domain.signing.interchange import Protection
-from aiba_entry.backups.claims import ClaimBook, Findings, Recipient, by_signer, on_chain
-from aiba_entry.backups.claims import read_claims as claims_in
+from aiba_entry.backups.claims import (
+    ClaimBook,
+    Findings,
+    Recipient,
+    by_signer,
+    moves_claims,
+    on_chain,
+    read_claims,
+)
 from aiba_entry.backups.report import Check, DrillReport, Loss, Times
 
+_TELL_EVERY: Final = 20_000
 NO_CHAIN: Final = "no chain is configured"
 NO_SIGNER: Final = "no export of the signer is given (--signer-export)"
 NO_STORE: Final = "there is no live store"
@@ -57,7 +65,7 @@ async def drill(ground: Ground) -> DrillReport:
         source = ground.scratch / "backup"
         await take(ground.backups, source, tell=ground.tell)
     place = ground.backups.scratch(ground.scratch / "restored")
-    started = time.perf_counter_ns()
+    started_ns = time.perf_counter_ns()
     try:
         manifest = check(source, place, tell=ground.tell)
         await place.load(source, manifest, replace=False, tell=ground.tell)
@@ -69,12 +77,11 @@ async def drill(ground: Ground) -> DrillReport:
     try:
         report = await audit_store(store)
         await store.check()
-        state = await _state(store, manifest.ledger.number)
+        audited_ns = time.perf_counter_ns()
+        state = await _state(store, ground, manifest)
     finally:
         await store.close()
-    times = Times(
-        restore_ms=_ms(restored_ns - started), audit_ms=_ms(time.perf_counter_ns() - restored_ns)
-    )
+    times = Times(restore_ms=_ms(restored_ns - started_ns), audit_ms=_ms(audited_ns - restored_ns))
     if state.head != manifest.ledger:
         faults = (*faults, "its ledger isn't the one that the manifest tells")
     live, compared = await _live(ground, manifest)
@@ -103,13 +110,23 @@ async def drill(ground: Ground) -> DrillReport:
     )
 
 
-async def _state(store: Store, up_to: int) -> _State:
+async def _state(store: Store, ground: Ground, manifest: Manifest) -> _State:
+    """Go through a ledger once: where it ends, where the backup's would end in it, its claims."""
+
     async def look(read: Reader) -> _State:
-        return _State(
-            head=head_of(read.entries()),
-            up_to=head_of(read.entries(), up_to=up_to),
-            book=await claims_in(read),
-        )
+        digest = LedgerDigest()
+        up_to: LedgerHead | None = None
+        moves: list[Entry] = []
+        for done, entry in enumerate(read.entries(), start=1):
+            if up_to is None and entry.number > manifest.ledger.number:
+                up_to = digest.head
+            digest.add(entry)
+            if moves_claims(entry):
+                moves.append(entry)
+            if done % _TELL_EVERY == 0:
+                ground.tell("compare", done, max(done, manifest.ledger.entries))
+        book = await read_claims(read, moves)
+        return _State(head=digest.head, up_to=up_to or digest.head, book=book)
 
     return await store.read(look)
 
@@ -125,7 +142,7 @@ async def _live(ground: Ground, manifest: Manifest) -> tuple[_State | None, Chec
         return None, Check.skipped(name, f"it is at schema {schema}, not {newest}: `aiba migrate`")
     store = await ground.backups.open()
     try:
-        state = await _state(store, manifest.ledger.number)
+        state = await _state(store, ground, manifest)
     finally:
         await store.close()
     if state.up_to != manifest.ledger:
