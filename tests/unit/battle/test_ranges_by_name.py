@@ -375,3 +375,25 @@ def test_rules_on_the_wire(rules: ModeRules, wire: Json) -> None:
     """A whole double is written as an int while doubles are exact, and the usual is left out."""
     assert json.dumps(rules_json(rules)) == json.dumps(wire)
     assert parse_rules(wire) == rules
+
+
+def test_the_terms_of_a_mode_are_all_that_it_says() -> None:
+    """Nothing is replaced by what is usual."""
+    terms: Json = {
+        "key": "t",
+        "arena": "ring",
+        "league": "pro",
+        "energy_cost": 1,
+        "cooldown_seconds": 2,
+        "entry_neur": 3,
+        "entry_aiba": 4,
+        "reward_multiplier_aiba": Fraction(5, 6),
+        "reward_multiplier_neur": Fraction(7, 6),
+        "rules": ModeRules(min_broker_level=8),
+    }
+    assert a_mode(**terms).terms() == ModeTerms(**terms)
+
+
+def test_modes_are_told_apart_as_keys() -> None:
+    """A hash that is the same for all would turn every cache of modes into a list."""
+    assert len({hash(ModeTerms(key=f"k{number}", arena="ring")) for number in range(100)}) > 90
