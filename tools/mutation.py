@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Mutation score of the domain: change its rules one place at a time, and see which tests notice.
 
-    python tools/mutation.py [claims economy battle] [--jobs N] [--report docs/mutation.md]
+    python tools/mutation.py [claims economy battle] [--quick] [--jobs N] [--report FILE]
 
 The last commit is copied to `build/mutation/copy` and mutated there with mutmut's operators; the
 working tree is never touched. `mutation_pytest.py` then runs the tests against each mutant, each in
 a process of its own. Every mutant is judged anew on every run; what is remembered of earlier ones,
-`build/mutation/results.json`, only says which test to try first.
+`build/mutation/results.json`, only says which test to try first. With `--quick`, a mutant that was
+killed before counts as killed, and only those are judged that are new or lived.
 
 Exit status 1 if a package's score is below the goal, or if a mutant lives on whose reason
 `mutation_reasons.toml` doesn't give.
@@ -22,6 +23,7 @@ import subprocess
 import sys
 import tarfile
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -75,12 +77,16 @@ _GENERATED: Final = re.compile(r"x(?:_|ǁ\w+ǁ)(\w+?)__mutmut_(?:orig|\d+)\b")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mutant:
-    """One change of one function: `was` and `becomes` are the changed code without its layout."""
+    """One change of one function: `was` and `becomes` are the changed code without its layout.
+
+    `nth` tells changes of one function apart that read the same.
+    """
 
     name: str
     where: str
     was: str
     becomes: str
+    nth: int
 
     @property
     def package(self) -> str:
@@ -95,11 +101,12 @@ class Mutant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How a mutant ended: `killed` by a test, `survived`, `timeout`, or `crashed`."""
+    """How a mutant ended at a commit: `killed` by a test, `survived`, `timeout`, or `crashed`."""
 
     mutant: Mutant
     status: str
-    killer: str = ""
+    killer: str
+    commit: str
 
 
 def main() -> int:
@@ -112,18 +119,22 @@ def main() -> int:
     _copy_commit(commit)
     mutants = [mutant for package in packages for mutant in _mutate(package)]
     print(f"{len(mutants)} mutants of {', '.join(packages)} at {commit[:12]}")
-    verdicts = [
-        verdict
-        for package in packages
-        for verdict in _judge([one for one in mutants if one.package == package], arguments.jobs)
-    ]
+    memory = _Memory(commit)
+    verdicts = []
+    for package in packages:
+        mine = [one for one in mutants if one.package == package]
+        known = memory.killed(mine) if arguments.quick else []
+        judged = {verdict.mutant.name for verdict in known}
+        verdicts += known
+        verdicts += _judge([one for one in mine if one.name not in judged], memory, arguments.jobs)
     table = _table(verdicts, packages)
     print(table)
     explained, unexplained = _explain(verdicts)
     for verdict in unexplained:
         print(f"\nno reason is given for {_shown(verdict)}")
     if arguments.report:
-        text = _report(commit, table, explained, unexplained)
+        kept = sum(verdict.commit != commit for verdict in verdicts)
+        text = _report(commit, kept, table, explained, unexplained)
         Path(arguments.report).write_text(text, encoding="utf-8")
     return 1 if unexplained or any(_score(verdicts, name) < GOAL for name in packages) else 0
 
@@ -131,6 +142,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Measure the mutation score of the domain.")
     parser.add_argument("packages", nargs="*", help=f"of {', '.join(PACKAGES)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="only those not yet killed")
     parser.add_argument("--jobs", type=int, default=1, help="mutants at the same time")
     parser.add_argument("--report", help="write the table and the survivors to this file")
     arguments = parser.parse_args()
@@ -170,11 +182,14 @@ def _mutate(package: str) -> Iterator[Mutant]:
         path.write_text(mutated.code, encoding="utf-8")
         module = f"aiba_domain.{package}.{path.stem}"
         spans, lines = mutated.line_span_by_function_name, mutated.code.splitlines()
+        seen: Counter[tuple[str, str, str]] = Counter()
         for name in mutated.mutant_names:
             original = name.rpartition("_")[0] + "_orig"
             was, becomes = _changed(_body(lines, spans[original]), _body(lines, spans[name]))
             where = f"{package}.{path.stem}.{_readable(name)}"
-            yield Mutant(name=f"{module}.{name}", where=where, was=was, becomes=becomes)
+            nth = seen[where, was, becomes]
+            seen[where, was, becomes] += 1
+            yield Mutant(name=f"{module}.{name}", where=where, was=was, becomes=becomes, nth=nth)
 
 
 def _body(lines: Sequence[str], span: LineSpan) -> list[str]:
@@ -198,21 +213,54 @@ def _readable(name: str) -> str:
     return name.partition("__mutmut")[0].removeprefix("x_").removeprefix("xǁ").replace("ǁ", ".")
 
 
-def _judge(mutants: Sequence[Mutant], jobs: int) -> list[Verdict]:
+class _Memory:
+    """What earlier runs found, by what a mutant changes rather than by its number."""
+
+    def __init__(self, commit: str) -> None:
+        """Remember what is found now as found at `commit`."""
+        self._commit = commit
+        self._found: dict[str, dict[str, str]] = {}
+        if RESULTS.exists():
+            self._found = json.loads(RESULTS.read_text(encoding="utf-8"))
+
+    def killer(self, mutant: Mutant) -> str:
+        """Return the test that killed a mutant the last time, `""` for none."""
+        return self._found.get(_key(mutant), {}).get("killer", "")
+
+    def killed(self, mutants: Sequence[Mutant]) -> list[Verdict]:
+        """Return the mutants that were killed the last time."""
+        found = ((mutant, self._found.get(_key(mutant))) for mutant in mutants)
+        return [
+            Verdict(mutant=mutant, **entry)
+            for mutant, entry in found
+            if entry is not None and entry["status"] == "killed"
+        ]
+
+    def keep(self, mutant: Mutant, status: str, killer: str) -> Verdict:
+        """Keep how a mutant ended, and return it."""
+        entry = {"status": status, "killer": killer, "commit": self._commit}
+        self._found[_key(mutant)] = entry
+        return Verdict(mutant=mutant, **entry)
+
+    def save(self) -> None:
+        """Write it all down."""
+        text = json.dumps(self._found, indent=0, ensure_ascii=False)
+        RESULTS.write_text(text, encoding="utf-8")
+
+
+def _key(mutant: Mutant) -> str:
+    return f"{mutant.where}|{mutant.was}|{mutant.becomes}|{mutant.nth}"
+
+
+def _judge(mutants: Sequence[Mutant], memory: _Memory, jobs: int) -> list[Verdict]:
     """Run a package's tests against its mutants. Raises CalledProcessError if they fail without."""
+    if not mutants:
+        return []
     package = mutants[0].package
-    remembered: dict[str, dict[str, str]] = {}
-    if RESULTS.exists():
-        remembered = json.loads(RESULTS.read_text(encoding="utf-8"))
-    keys = {mutant.name: f"{mutant.where}|{mutant.was}|{mutant.becomes}" for mutant in mutants}
     asked = BUILD / f"{package}.mutants.json"
     found = BUILD / f"{package}.verdicts.jsonl"
-    asked.write_text(
-        json.dumps(
-            [[name, remembered.get(key, {}).get("killer", "")] for name, key in keys.items()]
-        ),
-        encoding="utf-8",
-    )
+    pairs = [[mutant.name, memory.killer(mutant)] for mutant in mutants]
+    asked.write_text(json.dumps(pairs), encoding="utf-8")
     paths = os.pathsep.join((str(HERE), str(COPY / "src")))
     subprocess.run(  # noqa: S603 - fixed words
         [
@@ -227,13 +275,11 @@ def _judge(mutants: Sequence[Mutant], jobs: int) -> list[Verdict]:
         check=True,
     )
     by_name = {mutant.name: mutant for mutant in mutants}
-    verdicts = []
-    for line in found.read_text(encoding="utf-8").splitlines():
-        entry: dict[str, str] = json.loads(line)
-        name = entry.pop("name")
-        verdicts.append(Verdict(mutant=by_name[name], **entry))
-        remembered[keys[name]] = entry
-    RESULTS.write_text(json.dumps(remembered, indent=0, ensure_ascii=False), encoding="utf-8")
+    entries = map(json.loads, found.read_text(encoding="utf-8").splitlines())
+    verdicts = [
+        memory.keep(by_name[entry["name"]], entry["status"], entry["killer"]) for entry in entries
+    ]
+    memory.save()
     return verdicts
 
 
@@ -299,6 +345,7 @@ def _shown(verdict: Verdict) -> str:
 
 def _report(
     commit: str,
+    kept: int,
     table: str,
     explained: Mapping[tuple[str, str, str], Sequence[Verdict]],
     unexplained: Sequence[Verdict],
@@ -315,6 +362,7 @@ def _report(
     for name, value in (
         ("date", datetime.now(UTC).strftime("%Y-%m-%d")),
         ("commit", commit[:12]),
+        ("kept", f"; {kept} of the kills were seen at commits before it" if kept else ""),
         ("table", table),
         ("survivors", "\n\n".join(parts)),
     ):
