@@ -150,6 +150,10 @@ class Reader(Protocol):
         """
         ...
 
+    async def remembered(self, scope: Scope) -> Remembered | None:
+        """Return the first answer given under a key, if there was one."""
+        ...
+
     async def payment_use(self, tx_hash: str) -> UsedPayment | None:
         """Return how a TON payment was used, whatever for; it is used once."""
         ...
@@ -201,10 +205,6 @@ class Reader(Protocol):
 
 class UnitOfWork(Reader, Protocol):
     """Reads and one write that take effect together or not at all."""
-
-    async def remembered(self, scope: Scope) -> Remembered | None:
-        """Return the first answer given under a key, if there was one."""
-        ...
 
     async def write(
         self,

@@ -102,6 +102,11 @@ class Pipeline:
         """Count a command as failed whose way was barred by something outside the pipeline."""
         self._observer.failed(self._handlers[command].name)
 
+    def scope_of(self, principal: Principal, command: type[Command[Any]], key: str) -> Scope:
+        """Return what the answer to a command of a principal is remembered under."""
+        name = self._handlers[command].name
+        return Scope(principal=f"{principal.role}:{principal.id}", command=name, key=key)
+
     def now(self) -> int:
         """Return the instant that decisions are made at."""
         return self._clock.now()
@@ -141,11 +146,7 @@ class _Execution:
         self._principal = principal
         self._command = command
         self._fingerprint = fingerprint(command) if key else ""
-        self._scope = (
-            Scope(principal=f"{principal.role}:{principal.id}", command=handler.name, key=key)
-            if key
-            else None
-        )
+        self._scope = pipeline.scope_of(principal, type(command), key) if key else None
 
     async def once(self, uow: UnitOfWork) -> Answer[Any]:
         """Answer from memory, or load, decide and write."""

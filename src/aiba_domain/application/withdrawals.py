@@ -28,7 +28,7 @@ from aiba_domain.decision import Accepted, Principal
 from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.idempotency import parse_key
 from aiba_domain.leases.model import Lease
-from aiba_domain.ports import Reader, Store, Unavailable
+from aiba_domain.ports import Reader, Scope, Store, Unavailable
 
 _RESERVATIONS: Mapping[str, type[ReserveClaim]] = {
     BY_REQUEST: ReserveClaim,
@@ -97,7 +97,8 @@ class Withdrawals:
         """
         valid_key = parse_key(key)
         known = claim_id(principal.id, by, valid_key or "")
-        recipient, is_known = await self._standing(principal.id, known)
+        scope = self._pipeline.scope_of(principal, _RESERVATIONS[by], valid_key or "")
+        recipient, is_known = await self._standing(principal.id, known, scope)
         if not recipient:
             raise DomainError("wallet_required")
         # What is known is answered from memory, whatever the chain does; so is a bad key refused.
@@ -163,13 +164,17 @@ class Withdrawals:
         return ended
 
     async def _sign_all(self, claims: Iterable[Claim]) -> Exception | None:
-        """Sign what was issued again, as far as the signer goes; return what went wrong last."""
+        """Sign what was issued again, as far as the signer goes; return what went wrong last.
+
+        A refusal of terms that another worker has ended meanwhile is none.
+        """
         failure: Exception | None = None
         for claim in claims:
             try:
                 await self._signed(claim)
             except DomainError as refused:
-                failure = refused
+                if await self._is_as_it_was(claim):
+                    failure = refused
             except Unavailable as outage:
                 return outage
         return failure
@@ -224,12 +229,22 @@ class Withdrawals:
             self._pipeline.missed(ReserveClaim)
             raise
 
-    async def _standing(self, player_id: str, claim_id: str) -> tuple[str, bool]:
-        """Return the player's wallet, blank without one, and whether a claim is there already."""
+    async def _is_as_it_was(self, claim: Claim) -> bool:
+        async def look(read: Reader) -> bool:
+            return await read.claim(claim.id) == claim
+
+        return await self._store.read(look)
+
+    async def _standing(self, player_id: str, claim_id: str, scope: Scope) -> tuple[str, bool]:
+        """Return the player's wallet, blank without one, and whether the key is answered already.
+
+        It is where the answer is remembered, a refusal too, and where the claim is there.
+        """
 
         async def look(read: Reader) -> tuple[str, bool]:
             player = await read.player(player_id)
-            return player.wallet if player else "", await read.claim(claim_id) is not None
+            known = await read.claim(claim_id) or await read.remembered(scope)
+            return player.wallet if player else "", known is not None
 
         return await self._store.read(look)
 

@@ -137,16 +137,16 @@ class Events(RuleBasedStateMachine):
             assert claim["signatureBase64"]
 
     def ask_again(self, draw: Draw) -> None:
-        """The same key brings the same answer; a claim also while the chain can't be read."""
+        """The same key brings the same answer, also while the chain can't be read."""
         if not self.asked:
             return
         player, key, amount, first = draw(st.sampled_from(self.asked))
         again = self.world.withdraw(player, key, amount=amount)
         if again.status_code == 503:
-            # A refusal is remembered behind a look at the chain, and a claim that is being issued
-            # again at this moment is signed after one.
+            # A claim that is being issued again at this moment is signed after a look at the chain.
             assert self.may_be_unavailable
-            assert first is None or self.reissues
+            assert first is not None
+            assert self.reissues
             return
         if first is None:
             assert code_of(again) in REFUSALS

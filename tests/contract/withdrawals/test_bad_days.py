@@ -128,6 +128,7 @@ def test_what_ends_during_an_outage_is_seen_after_it(world: World, outage: Outag
     asked = world.begin(world.withdrawing(waiter, "k", amount=REWARD))
     world.run(world.gates.reached.wait())
     world.kill(asked)
+    refused = world.withdraw(payer, "too early", amount=1)
     world.devnet.faults.begin(outage)
     assert world.cash(payer.wallet, claim) == PAID
     world.leap(AN_HOUR_S)
@@ -146,6 +147,8 @@ def test_what_ends_during_an_outage_is_seen_after_it(world: World, outage: Outag
     assert world.balance(fresh) == REWARD
     # What was answered before is answered now: it needs no chain.
     assert world.claim(payer, "k") == claim
+    repeated = world.withdraw(payer, "too early", amount=1)
+    assert repeated.json()["error"] == refused.json()["error"]
     world.reconcile()
     world.devnet.faults.end()
     world.settle()

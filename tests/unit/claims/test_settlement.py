@@ -12,7 +12,7 @@ from aiba_domain.claims.claim import EXPIRY_MARGIN_S, ChainView, Claim, ClaimSta
 from aiba_domain.claims.commands import SettleClaim
 from aiba_domain.economy.commands import ChangePolicy
 from aiba_domain.economy.ledger import Posting, emission_account, player_account
-from aiba_domain.errors import InvariantViolation
+from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.moderation.commands import BanPlayer
 from aiba_domain.money import MAX_AMOUNT, Currency
 from aiba_domain.ports import Unavailable, UnitOfWork
@@ -357,3 +357,39 @@ def test_a_signature_of_an_expired_issue_is_not_kept(bank: Bank) -> None:
         bank.play.run(bank.withdrawals._signed(first))
     assert bank.stored(first).signature is None
     assert bank.send(bank.claim("1", 40)) is Exit.PAID
+
+
+def test_a_worker_that_comes_too_late_to_sign_says_nothing(bank: Bank) -> None:
+    """Its issue was issued again and signed by another: the signer refuses it, and all is well."""
+    _set(bank, claim_reissues=2)
+    bank.open("1", 100)
+    bank.claim("1", 40)
+    bank.wait(LATE_S)
+    bank.signer.is_down = True
+    with pytest.raises(Unavailable):
+        bank.settle()
+    bank.signer.is_down = False
+    (late,) = bank.claims("1")
+    bank.wait(LATE_S)
+    bank.settle()
+    assert bank.stored(late).reissues == late.reissues + 1
+    assert bank.play.run(bank.withdrawals._sign_all([late])) is None
+    assert bank.send(bank.claim("1", 40)) is Exit.PAID
+
+
+def test_a_refusal_of_what_still_waits_for_its_signature_is_told(bank: Bank) -> None:
+    """A signer that will not sign what was issued again fails the run, so that somebody looks."""
+    _set(bank, claim_reissues=1)
+    bank.open("1", 100)
+    bank.claim("1", 40)
+    bank.wait(LATE_S)
+    bank.signer.is_down = True
+    with pytest.raises(Unavailable):
+        bank.settle()
+    bank.signer.is_down = False
+    (waiting,) = bank.claims("1")
+    other = replace(waiting.terms, amount=waiting.terms.amount + 1)
+    bank.play.run(bank.signer.sign(other))
+    failure = bank.play.run(bank.withdrawals._sign_all([waiting]))
+    assert isinstance(failure, DomainError)
+    assert failure.code == "claim not signed"

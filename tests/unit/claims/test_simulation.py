@@ -17,7 +17,7 @@ from aiba_domain.application.withdrawals import Withdrawals
 from aiba_domain.claims import claim as claim_rules
 from aiba_domain.claims import commands
 from aiba_domain.claims.claim import VALIDITY_S, ChainView, Claim, ClaimState
-from aiba_domain.claims.commands import BY_REQUEST, ClaimReply, RecordSignature
+from aiba_domain.claims.commands import BY_REQUEST, ClaimReply, RecordSignature, ReserveClaim
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.claims.ports import SignerUnavailable
 from aiba_domain.decision import Principal
@@ -157,7 +157,8 @@ def test_d79_a_signature_before_the_reservation_is_found() -> None:
         async def claim(
             self, principal: Principal, amount: int | None, key: object, *, by: str = BY_REQUEST
         ) -> Answer[ClaimReply]:
-            recipient, _ = await self._standing(principal.id, "")
+            scope = self._pipeline.scope_of(principal, ReserveClaim, "")
+            recipient, _ = await self._standing(principal.id, "", scope)
             seen = await self._chain.view(VAULT, recipient)
             terms = ClaimTerms(
                 vault=VAULT,
