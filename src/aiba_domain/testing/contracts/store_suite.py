@@ -31,7 +31,7 @@ class StoreSuite(PortContract):
     """The base of the store's suites."""
 
     port = "Store"
-    version = "2.0"
+    version = "3.0"
 
     @abstractmethod
     async def open_store(self, folder: Path) -> Store:
