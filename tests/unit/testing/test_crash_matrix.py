@@ -57,10 +57,7 @@ def _matrix() -> Iterator[Matrix]:
 def test_every_protocol_is_a_port() -> None:
     """The ports of the core and of its areas are found, with what they take over."""
     assert {"Store", "UnitOfWork", "Signer", "PaymentReader", "Sessions", "Key"} <= set(ports())
-    assert [str(call) for call in calls_in(UnitOfWork)] == [
-        "UnitOfWork.remembered",
-        "UnitOfWork.write",
-    ]
+    assert [str(call) for call in calls_in(UnitOfWork)] == ["UnitOfWork.write"]
     assert set(surface(Reader)) < set(surface(UnitOfWork))
     assert calls()["Store.transact"].lends == ("work", UnitOfWork)
     assert len(cells()) == len(calls()) * len(Fault)

@@ -39,11 +39,12 @@ class IdempotencyContract(StoreSuite):
         same(desk.answer("k"), kept)
 
     def test_accepted_answers_come_back_equal(self, desk: Desk) -> None:
-        """The reply of an accepted command is remembered as a value of its own type."""
+        """The reply is remembered as a value of its own type, for units and for reads."""
         reply = BrokerReply(broker=broker("b"), currency=Currency.NEUR, balance=MAX_AMOUNT)
         kept = replace(refusal("k"), outcome=Accepted(reply=reply))
         desk.write(remember=kept)
         same(desk.answer("k"), kept)
+        same(desk.read(lambda read: read.remembered(kept.scope)), kept)
 
     def test_first_answer_is_never_replaced(self, desk: Desk) -> None:
         """A second answer under one key is a broken invariant; the first one stays."""
