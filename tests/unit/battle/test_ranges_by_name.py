@@ -18,7 +18,14 @@ from aiba_domain.battle.engine import (
     level_multiplier,
     score,
 )
-from aiba_domain.battle.modes import GameMode, mode_id, parse_rules, rules_json
+from aiba_domain.battle.modes import (
+    GameMode,
+    ModeTerms,
+    default_modes,
+    mode_id,
+    parse_rules,
+    rules_json,
+)
 from aiba_domain.battle.prng import to_uint32
 from aiba_domain.battle.seed import SeedFields, SeedKey, seed_hmac
 from aiba_domain.errors import InvalidInput
@@ -397,3 +404,10 @@ def test_the_terms_of_a_mode_are_all_that_it_says() -> None:
 def test_modes_are_told_apart_as_keys() -> None:
     """A hash that is the same for all would turn every cache of modes into a list."""
     assert len({hash(ModeTerms(key=f"k{number}", arena="ring")) for number in range(100)}) > 90
+
+
+def test_a_guild_war_says_that_it_needs_a_guild() -> None:
+    """In the rules that clients read, of the defaults those of guild wars alone."""
+    for mode in default_modes(0):
+        told = {"requiresGuild": True} if mode.arena == "guildWars" else {}
+        assert rules_json(mode.rules) == told
