@@ -15,11 +15,10 @@ class LeasesOf(StoreLeases):
     def __init__(self, store: Store, clock: Clock) -> None:
         """Keep them in `store`."""
         self.store = store
-        super().__init__(
-            Pipeline(
-                store=store, clock=clock, seeds=FixedSeeds(), observer=Tally(), handlers=HANDLERS
-            )
+        self.pipeline = Pipeline(
+            store=store, clock=clock, seeds=FixedSeeds(), observer=Tally(), handlers=HANDLERS
         )
+        super().__init__(self.pipeline)
 
 
 def memory_leases(clock: Clock | None = None) -> LeasesOf:

@@ -143,7 +143,7 @@ def test_a_kill_of_redis_in_the_middle_lets_nobody_past_the_limit(server: RedisS
 
     async def through_a_kill(limiter: RedisRateLimiter) -> tuple[int, int]:
         allowed = lost = 0
-        is_under_way = asyncio.Event()
+        is_under_way, is_killed = asyncio.Event(), asyncio.Event()
 
         async def storm(hits: int) -> None:
             nonlocal allowed, lost
@@ -158,11 +158,17 @@ def test_a_kill_of_redis_in_the_middle_lets_nobody_past_the_limit(server: RedisS
                         is_under_way.set()
                 await asyncio.sleep(0)
 
+        async def until_killed() -> None:
+            while not is_killed.is_set():
+                await storm(1)
+            await storm(1)
+
         await asyncio.gather(*(storm(5) for _ in range(6)))
         assert allowed == 30
-        storms = [asyncio.create_task(storm(12)) for _ in range(6)]
+        storms = [asyncio.create_task(until_killed()) for _ in range(6)]
         await is_under_way.wait()
         await asyncio.to_thread(server.kill)
+        is_killed.set()
         await asyncio.gather(*storms)
         await asyncio.to_thread(server.start)
         await asyncio.gather(*(storm(20) for _ in range(6)))

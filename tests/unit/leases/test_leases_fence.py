@@ -7,14 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiba_domain.application.leases import StoreLeases
-from aiba_domain.application.upkeep import rotate_seed
+from aiba_domain.application.upkeep import SERVICE, rotate_seed
 from aiba_domain.claims.claim import ChainView, ClaimState
 from aiba_domain.errors import InvariantViolation
+from aiba_domain.leases.commands import TakeLease
 from aiba_domain.leases.model import NOBODY, Lease, LeaseLost, let_go, take
 from aiba_domain.ports import Reader
 from aiba_domain.testing.chain import ModelReader
+from aiba_domain.testing.doubles import SettableClock
 from aiba_domain.testing.playground import Playground
 from tests.support.arena import entries
+from tests.support.leases import memory_leases
 from tests.unit.claims.support import LATE_S, Bank
 
 TTL = 1_000
@@ -147,3 +150,54 @@ def test_a_lease_has_a_number() -> None:
     """Nobody holds a lease for the 0th time."""
     with pytest.raises(InvariantViolation, match="number 0"):
         Lease(name="work", holder="a", number=0, expires_at=0)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(
+            st.sampled_from("abc"),
+            st.sampled_from(("ask", "work", "work", "let go")),
+            st.integers(-400, 900),
+        ),
+        max_size=40,
+    )
+)
+def test_what_is_done_is_done_in_the_order_of_the_holders(
+    steps: list[tuple[str, str, int]],
+) -> None:
+    """Workers on clocks that jump, each sure of its lease: only the newest one gets work done."""
+    clock = SettableClock()
+    leases = memory_leases(clock)
+    held: dict[str, Lease] = {}
+    done: list[int] = []
+
+    async def work(worker: str) -> None:
+        lease = held[worker]
+        task = TakeLease(name=f"task-{len(done)}", holder=worker, ttl_ms=TTL)
+        try:
+            await leases.pipeline.under(lease).execute(SERVICE, task)
+        except LeaseLost:
+            del held[worker]
+        else:
+            done.append(lease.number)
+
+    async def live() -> None:
+        for worker, what, move in steps:
+            clock.advance(move)
+            if what == "ask":
+                lease = await leases.acquire("work", worker, TTL)
+                if lease is not None:
+                    held[worker] = lease
+            elif worker not in held:
+                continue
+            elif what == "work":
+                newest = max(lease.number for lease in held.values())
+                before = len(done)
+                number = held[worker].number
+                await work(worker)
+                assert (len(done) > before) <= (number == newest)
+            else:
+                await leases.release(held[worker])
+
+    asyncio.run(live())
+    assert done == sorted(done)
