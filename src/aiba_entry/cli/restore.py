@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from aiba_adapters.backups import check
+from aiba_adapters.backups import PlaceOccupied, check
 from aiba_domain.instants import iso
 from aiba_entry.backups.console import told
 from aiba_entry.backups.places import backups_of
@@ -28,7 +28,10 @@ def restore(*, source: Path, replace: bool) -> None:
     with told() as tell:
         backups = backups_of(settings)
         manifest = check(source, backups, tell=tell)
-        kept = asyncio.run(backups.load(source, manifest, replace=replace, tell=tell))
+        try:
+            kept = asyncio.run(backups.load(source, manifest, replace=replace, tell=tell))
+        except PlaceOccupied as there:
+            raise click.ClickException(f"{there}; --replace keeps and replaces it") from None
     click.echo(f"restored the state of {iso(manifest.taken_at)}")
     click.echo(f"ledger of {manifest.ledger.entries} entries, {manifest.ledger.digest}")
     if kept is not None:
