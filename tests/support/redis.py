@@ -1,7 +1,6 @@
 """A real Redis as a process of a test's own, which can be killed and started again."""
 
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Sequence
@@ -16,10 +15,10 @@ PATIENCE_S: Final = 60
 """When a test stops waiting for a Redis: a guard against a hang, not a measurement."""
 
 
-def redis_program() -> str:
-    """Return where Redis is; without it a test fails in CI and is skipped elsewhere."""
+def needed(name: str) -> str:
+    """Return where a program is; without it a test fails in CI and is skipped elsewhere."""
     try:
-        return program("redis-server")
+        return program(name)
     except MissingProgramError as reason:
         if "CI" in os.environ:
             pytest.fail(str(reason))
@@ -36,7 +35,7 @@ class RedisServer:
         self, folder: Path, *, durable: bool = False, options: Sequence[str] = (), tls: bool = False
     ) -> None:
         """Choose a port; `start` starts it."""
-        self._program = redis_program()
+        self._program = needed("redis-server")
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.port = free_port()
@@ -83,8 +82,7 @@ def free_port() -> int:
 
 def certificates(folder: Path) -> Path:
     """Make an authority and a certificate of it for 127.0.0.1, as `ca.pem` and `server.*`."""
-    openssl = shutil.which("openssl")
-    assert openssl is not None, "there is no openssl to make certificates with"
+    openssl = needed("openssl")
     folder.mkdir()
     new = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
     (folder / "ext").write_text("subjectAltName=IP:127.0.0.1\n")

@@ -1,11 +1,16 @@
 """Where Redis is: which texts say so, and that no password is shown."""
 
+import sys
 from pathlib import Path
 
 import pytest
 
+from aiba_adapters.ratelimit import MemoryRateLimiter
+from aiba_entry.limiters import SharedLimiter, make_limiter
+from aiba_entry.metering import make_metrics
 from aiba_entry.redis_settings import RedisSettings
 from aiba_entry.settings import Settings, SettingsError, load
+from aiba_entry.stores import StoreUnusable
 
 
 def settings_with(folder: Path, **environ: str) -> Settings:
@@ -91,3 +96,19 @@ def test_authorities_are_for_tls_and_there(tmp_path: Path) -> None:
         with pytest.raises(SettingsError) as refused:
             settings_with(tmp_path, REDIS_URL=url, REDIS_CA=str(path))
         assert list(refused.value.problems) == ["REDIS_CA"]
+
+
+def test_redis_counts_where_it_is_named_and_nowhere_else(tmp_path: Path) -> None:
+    """Nothing is asked of it before the first hit."""
+    alone = make_limiter(settings_with(tmp_path), make_metrics(()))
+    assert isinstance(alone, MemoryRateLimiter)
+    assert not isinstance(alone, SharedLimiter)
+    shared = settings_with(tmp_path, REDIS_URL="redis://127.0.0.1:1")
+    assert isinstance(make_limiter(shared, make_metrics(())), SharedLimiter)
+
+
+def test_a_missing_driver_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever configures Redis without the extra is told what to install."""
+    monkeypatch.setitem(sys.modules, "aiba_adapters.redis", None)
+    with pytest.raises(StoreUnusable, match=r"aiba-arena\[redis\]"):
+        make_limiter(settings_with(tmp_path, REDIS_URL="redis://host"), make_metrics(()))
