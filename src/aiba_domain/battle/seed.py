@@ -35,11 +35,11 @@ class SeedFields:
 
     def message(self) -> str:
         """Return the text that is hashed. Raises InvalidInput naming a field that is no text."""
-        texts = [getattr(self, item.name) for item in fields(self)]
-        for item, text in zip(fields(self), texts, strict=True):
+        texts = {item.name: getattr(self, item.name) for item in fields(self)}
+        for name, text in texts.items():
             if not isinstance(text, str):
-                raise InvalidInput(item.name, "string")
-        return seed_message(*texts)
+                raise InvalidInput(name, "string")
+        return seed_message(**texts)
 
 
 def seed_message(

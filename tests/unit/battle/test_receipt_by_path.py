@@ -357,6 +357,19 @@ def test_what_a_battle_was_without_is_null(part: str) -> None:
     assert getattr(from_json(entry).inputs, part) is None
 
 
+@pytest.mark.parametrize("has_leader", [True, False])
+def test_a_guild_without_a_leader_keeps_the_leader_s_part(*, has_leader: bool) -> None:
+    """As its receipt says, whoever leads it later."""
+    guild = GuildMatch(my_id="c" * 24, my_count=5, has_leader=has_leader)
+    rates = RewardRates(neur_per_score=Fraction(100), guild_creator_share_bps=Fraction(5_000))
+    inputs = replace(INPUTS, guild=guild, rates=rates)
+    grant = fight(inputs, aiba=Emission.GRANTED, neur=Emission.GRANTED).grant
+    share = grant.neur // 5
+    assert share > 1
+    assert grant.leader_neur == (share // 2 if has_leader else 0)
+    assert grant.player_neur + grant.leader_neur + grant.vault_neur == grant.neur
+
+
 # Verifying.
 
 
