@@ -187,18 +187,21 @@ class _Databases:
     """Empty databases, used again by later tests: to make one takes longer than to empty it."""
 
     def __init__(self) -> None:
-        self._taken: dict[str, str] = {}
+        self._taken: dict[str, tuple[str, Path]] = {}
 
-    def empty(self, uri: str) -> str:
-        """Return the name of a database with the schema and the first policy alone."""
+    def empty(self, uri: str, folder: Path) -> str:
+        """Return the name of a database with the schema and the first policy alone, for a folder.
+
+        One is free again when its folder is gone, or its test is over.
+        """
         test = os.environ.get("PYTEST_CURRENT_TEST", "").rpartition(" ")[0]
-        for name, by in self._taken.items():
-            if by != test and test:
-                self._taken[name] = test
+        for name, (by, of) in self._taken.items():
+            if (by != test and test) or not of.exists():
+                self._taken[name] = (test, folder)
                 _empty(uri, name)
                 return name
         name = f"aiba_{uuid.uuid4().hex[:12]}"
-        self._taken[name] = test
+        self._taken[name] = (test, folder)
         return name
 
 
@@ -221,7 +224,7 @@ def uri_of(folder: Path) -> str:
     """
     uri, note = server_uri(), folder / "mongo-database"
     if not note.exists():
-        note.write_text(_databases.empty(uri))
+        note.write_text(_databases.empty(uri, folder))
     return with_database(uri, note.read_text())
 
 
