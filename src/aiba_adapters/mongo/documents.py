@@ -565,6 +565,21 @@ SHAPES: Final[tuple[type[Shape], ...]] = (
 """The shapes of all collections."""
 
 
+def _make_classes() -> Mapping[type[Shape], type[Document]]:
+    return {
+        shape: type(
+            shape.__name__.replace("Shape", "Document"),
+            (shape, Document),
+            {"__module__": __name__, "__doc__": shape.__doc__},
+        )
+        for shape in SHAPES
+    }
+
+
+_unused: Final[list[Mapping[type[Shape], type[Document]]]] = []
+"""Classes that no open store has."""
+
+
 class Documents:
     """Document classes bound to one database, by shape."""
 
@@ -574,17 +589,18 @@ class Documents:
 
     @classmethod
     async def bind(cls, database: Database) -> "Documents":
-        """Make the classes of all shapes for a database; no index is made."""
-        made = {
-            shape: type(
-                shape.__name__.replace("Shape", "Document"),
-                (shape, Document),
-                {"__module__": __name__, "__doc__": shape.__doc__},
-            )
-            for shape in SHAPES
-        }
-        await init_beanie(database=database, document_models=list(made.values()), skip_indexes=True)
-        return cls(made)
+        """Bind classes of all shapes to a database; no index is made."""
+        bound = _unused.pop() if _unused else _make_classes()
+        await init_beanie(
+            database=database, document_models=list(bound.values()), skip_indexes=True
+        )
+        return cls(bound)
+
+    def release(self) -> None:
+        """Let another store have the classes: to make them is the longest part of a start."""
+        if self._bound:
+            _unused.append(self._bound)
+            self._bound = {}
 
     def collection(self, shape: type[Shape]) -> Collection:
         """Return the collection of a shape."""

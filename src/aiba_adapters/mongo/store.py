@@ -68,6 +68,7 @@ class MongoStore:
         self.patience = Patience(patience_ms / 1_000)
         self.counts = Counts()
         self._client = client
+        self._documents = documents
         self._health = documents.collection(HealthShape).with_options(write_concern=DURABLE)
         self._attempts = Attempts(client, documents, caps or OneByOne(), self.patience)
         self._room = asyncio.Semaphore(AT_ONCE)
@@ -104,6 +105,7 @@ class MongoStore:
         while self._under_way:
             await asyncio.wait(self._under_way)
         await self._client.close()
+        self._documents.release()
 
     def _check_open(self) -> None:
         if self._closed:

@@ -133,6 +133,7 @@ def test_a_commit_of_a_lost_session_is_looked_up(stage: Stage, proxy: Proxy) -> 
     assert stage.store.counts.runs == 1
 
 
+@pytest.mark.usefixtures("strays")
 @pytest.mark.parametrize("when", Cut, ids=lambda cut: cut.name.lower())
 def test_an_outcome_that_nobody_can_tell_is_said_to_be_unknown(
     stage: Stage, proxy: Proxy, monkeypatch: pytest.MonkeyPatch, when: Cut
@@ -154,6 +155,7 @@ def test_an_outcome_that_nobody_can_tell_is_said_to_be_unknown(
     stage.check(3 if when is Cut.AFTER else 2)
 
 
+@pytest.mark.usefixtures("strays")
 def test_a_commit_that_never_arrives_keeps_nothing(
     stage: Stage, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -168,6 +170,7 @@ def test_a_commit_that_never_arrives_keeps_nothing(
     stage.check(1)
 
 
+@pytest.mark.usefixtures("strays")
 def test_a_server_that_is_away_is_unavailable_and_comes_back(
     stage: Stage, proxy: Proxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:

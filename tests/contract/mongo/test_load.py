@@ -168,6 +168,7 @@ class Load:
 
 @pytest.mark.skipif(is_real(), reason="the server that was given isn't ours to kill")
 @pytest.mark.kill
+@pytest.mark.usefixtures("strays")
 def test_a_killed_server_loses_nothing_and_doubles_nothing() -> None:
     """Killed again and again under load: every answered unit is there, each exactly once."""
     folder = quick_folder()

@@ -131,6 +131,7 @@ def test_a_faulty_uri_is_refused_without_repeating_it(uri: str, problem: str) ->
     assert SECRET not in repr(found)
 
 
+@pytest.mark.usefixtures("strays")
 def test_nobody_at_home_is_unavailable_and_tells_no_password() -> None:
     """A server that doesn't answer is said to be away."""
     with proxy_to("mongodb://127.0.0.1:9/") as proxy:
