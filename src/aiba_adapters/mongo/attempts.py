@@ -23,8 +23,8 @@ T = TypeVar("T")
 Client = AsyncMongoClient[dict[str, Any]]
 Work = Callable[[MongoUnitOfWork], Awaitable[T]]
 
-_LOOK_S: Final = 5.0
-"""How long one look for a marker may take; there is another."""
+_LEAST_LOOK_S: Final = 1.0
+"""How long the last look for a marker may take, also when patience is nearly over."""
 
 
 class OutcomeUnknown(Unavailable):
@@ -107,7 +107,7 @@ class Attempts:
         """
         waiting = self._patience.begin()
         while True:
-            with contextlib.suppress(PyMongoError), pymongo.timeout(_LOOK_S):
+            with contextlib.suppress(PyMongoError), pymongo.timeout(waiting.left_s(_LEAST_LOOK_S)):
                 await self._end(session)
                 if await self._is_committed(unit_id):
                     return

@@ -34,6 +34,10 @@ class Waiting:
         """Whether patience has ended."""
         return time.monotonic() >= self._deadline
 
+    def left_s(self, least: float) -> float:
+        """Return how many seconds of patience are left, or `least` if that is more."""
+        return max(least, self._deadline - time.monotonic())
+
     async def once(self) -> None:
         """Wait."""
         await asyncio.sleep((1 + secrets.randbelow(self._most_ms)) / 1_000)

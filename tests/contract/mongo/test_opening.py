@@ -20,7 +20,6 @@ from tests.support.mongo import (
     Server,
     empty_uri,
     is_real,
-    quick_folder,
     with_database,
 )
 from tests.support.mongo_proxy import proxy_to
@@ -108,9 +107,9 @@ def test_many_may_make_the_schema_at_once(uri: str) -> None:
 
 
 @pytest.mark.skipif(is_real(), reason="the server that was given is a replica set")
-def test_a_standalone_server_is_refused() -> None:
+def test_a_standalone_server_is_refused(tmp_path: Path) -> None:
     """Without a replica set there are no transactions to rely on."""
-    with Server(quick_folder(), "--standalone") as server:
+    with Server(tmp_path, "--standalone") as server:
         found = problems(with_database(server.uri, "aiba"))
     assert "it is a standalone server: transactions need a replica set" in found
 
