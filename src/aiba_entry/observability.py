@@ -139,6 +139,10 @@ class Metrics:
         """The metrics of what is shared in Redis, which are there from the first use on."""
         return RedisMetrics(self._registry)
 
+    def join(self, registry: CollectorRegistry) -> None:
+        """Show what is counted in another registry too."""
+        self._registry.register(registry)
+
     def render(self) -> bytes:
         """Return everything in Prometheus text form, of the type METRICS_CONTENT_TYPE."""
         return generate_latest(self._registry)

@@ -21,7 +21,8 @@ from aiba_entry.http.request_context import Edge
 from aiba_entry.http.routes import GAME_ROUTES
 from aiba_entry.limiters import SharedLimiter
 from aiba_entry.metering import make_metrics
-from aiba_entry.observability import get_logger
+from aiba_entry.mongo_metrics import MongoMetrics
+from aiba_entry.observability import Metrics, get_logger
 from aiba_entry.settings import Settings
 from aiba_entry.stores import Replicated, open_store
 
@@ -40,7 +41,8 @@ _log = get_logger("aiba.service")
 @contextlib.asynccontextmanager
 async def open_container(settings: Settings) -> AsyncIterator[Container]:
     """Open the store and everything on it, ready for play; close the store at the end."""
-    store = await open_store(settings)
+    counted = MongoMetrics() if settings.mongo_uri else None
+    store = await open_store(settings, counted)
     try:
 
         async def mode_keys(read: Reader) -> tuple[str, ...]:
@@ -49,11 +51,18 @@ async def open_container(settings: Settings) -> AsyncIterator[Container]:
         container = Container(settings=settings, store=store)
         container.metrics.override(make_metrics(()))
         await _prepare(container)
-        container.metrics.override(make_metrics(await store.read(mode_keys)))
+        container.metrics.override(_metrics(await store.read(mode_keys), counted))
         container.reset_singletons()
         yield container
     finally:
         await store.close()
+
+
+def _metrics(mode_keys: tuple[str, ...], counted: MongoMetrics | None) -> Metrics:
+    metrics = make_metrics(mode_keys)
+    if counted:
+        metrics.join(counted.registry)
+    return metrics
 
 
 async def _prepare(container: Container) -> None:
@@ -107,6 +116,7 @@ def create_application(
         now_ms=clock.now,
         probes=probes,
         dependencies={name: _given(part) for name, part in parts.items()},
+        admins=container.admins(),
     )
 
 

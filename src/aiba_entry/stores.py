@@ -4,8 +4,9 @@ import sqlite3
 from pathlib import Path
 from typing import Final, Protocol, runtime_checkable
 
+from aiba_adapters.mongo_meter import Meter
 from aiba_adapters.sqlite import SqliteStore
-from aiba_adapters.sqlite.schema import SchemaTooNew
+from aiba_adapters.steps import SchemaTooNew
 from aiba_domain.ports import Store, Unavailable
 from aiba_entry.settings import Settings
 
@@ -44,10 +45,13 @@ def has_store(settings: Settings) -> bool:
     return bool(settings.mongo_uri) or database_path(settings).exists()
 
 
-async def open_store(settings: Settings) -> Store:
-    """Open the store for the running event loop. Raises StoreUnusable, and Unavailable."""
+async def open_store(settings: Settings, meter: Meter | None = None) -> Store:
+    """Open the store for the running event loop; MongoDB tells `meter` of itself.
+
+    Raises StoreUnusable, and Unavailable.
+    """
     if settings.mongo_uri:
-        return await _open_mongo(settings, settings.mongo_uri)
+        return await _open_mongo(settings, settings.mongo_uri, meter)
     return _open_sqlite(database_path(settings))
 
 
@@ -60,14 +64,14 @@ def _open_sqlite(path: Path) -> SqliteStore:
         raise StoreUnusable(f"{path} can't be opened: {error}") from error
 
 
-async def _open_mongo(settings: Settings, uri: str) -> Store:
+async def _open_mongo(settings: Settings, uri: str, meter: Meter | None) -> Store:
     """Open MongoDB. Only in development is what its schema lacks made without being asked for."""
     try:
         from aiba_adapters import mongo  # noqa: PLC0415 - an extra, and slow to import
     except ImportError as error:
         raise StoreUnusable(MONGO_MISSING) from error
     try:
-        return await mongo.open_store(uri, create=not settings.is_prod)
+        return await mongo.open_store(uri, create=not settings.is_prod, meter=meter)
     except mongo.Unfit as unfit:
         raise StoreUnusable(_unfit(unfit.problems)) from unfit
     except Unavailable as error:

@@ -11,11 +11,12 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from aiba_adapters.mongo.documents import Documents, UnitShape
-from aiba_adapters.mongo.failures import Failure, is_unknown, kind_of, text_of
+from aiba_adapters.mongo.failures import Failure, is_unknown, kind_of, text_of, trouble_of
 from aiba_adapters.mongo.leases import CapLeases
 from aiba_adapters.mongo.transaction import DURABLE, Transaction
 from aiba_adapters.mongo.unit_of_work import MongoUnitOfWork, void_marker
 from aiba_adapters.mongo.waiting import Patience
+from aiba_adapters.mongo_meter import Meter, Resolved, Trouble
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.ports import Unavailable
 
@@ -37,9 +38,10 @@ class OutcomeUnknown(Unavailable):
 class Again(Exception):  # noqa: N818 - no error: the unit is run again
     """A unit took no effect and may be run again; `cause` is its failure if nobody does."""
 
-    def __init__(self, failure: Failure, cause: Exception) -> None:
+    def __init__(self, failure: Failure, trouble: Trouble, cause: Exception) -> None:
         super().__init__(str(cause))
         self.failure = failure
+        self.trouble = trouble
         self.cause = cause
 
 
@@ -47,13 +49,19 @@ class Attempts:
     """Runs units of work, once each."""
 
     def __init__(
-        self, client: Client, documents: Documents, caps: CapLeases, patience: Patience
+        self,
+        client: Client,
+        documents: Documents,
+        caps: CapLeases,
+        patience: Patience,
+        meter: Meter,
     ) -> None:
         """Work on a client; `patience` is for the outcome of a commit."""
         self._client = client
         self._documents = documents
         self._caps = caps
         self._patience = patience
+        self._meter = meter
 
     async def once(self, work: Work[T], share: int, *, with_history: bool) -> T:
         """Run `work` in one transaction, and return its result after the commit.
@@ -87,6 +95,7 @@ class Attempts:
         first time was carried out: whatever went wrong, the marker decides.
         """
         waiting = self._patience.begin()
+        asked_again = False
         while True:
             try:
                 await session.commit_transaction()
@@ -95,8 +104,12 @@ class Attempts:
                     raise _meaning(error) from error
                 if is_unknown(error) and not waiting.is_over:
                     await waiting.once()
+                    asked_again = True
                     continue
                 await self._look_up(session, unit.id, error)
+                return
+            if asked_again:
+                self._meter.lost_commit(Resolved.CONFIRMED)
             return
 
     async def _look_up(self, session: AsyncClientSession, unit_id: str, lost: PyMongoError) -> None:
@@ -109,12 +122,17 @@ class Attempts:
         while True:
             with contextlib.suppress(PyMongoError), pymongo.timeout(waiting.left_s(_LEAST_LOOK_S)):
                 await self._end(session)
-                if await self._is_committed(unit_id):
+                is_committed = await self._is_committed(unit_id)
+                if is_committed:
+                    self._meter.lost_commit(Resolved.FOUND)
                     return
-                raise _meaning(lost) from lost
+                if is_committed is not None:
+                    self._meter.lost_commit(Resolved.UNDONE)
+                    raise _meaning(lost) from lost
             if waiting.is_over:
                 break
             await waiting.once()
+        self._meter.lost_commit(Resolved.UNKNOWN)
         msg = f"whether the unit was committed is not known: {text_of(lost)}"
         raise OutcomeUnknown(msg) from lost
 
@@ -123,13 +141,14 @@ class Attempts:
         with contextlib.suppress(OperationFailure):  # not allowed to: the server ends it in time
             await self._client.admin.command("killSessions", [session.session_id])
 
-    async def _is_committed(self, unit_id: str) -> bool:
+    async def _is_committed(self, unit_id: str) -> bool | None:
+        """Tell whether a unit was committed; None while a majority doesn't have what tells it."""
         markers = self._documents.collection(UnitShape).with_options(write_concern=DURABLE)
         try:
             await markers.insert_one(dict(void_marker(unit_id)))
         except DuplicateKeyError:
             stored = await markers.find_one({"_id": unit_id})
-            return stored is not None and not stored.get("void", False)
+            return None if stored is None else not stored.get("void", False)
         return False
 
 
@@ -160,4 +179,4 @@ def _meaning(error: Exception) -> Exception:
     if kind is Failure.OTHER:
         return Unavailable(text_of(driver))
     violation = error if isinstance(error, InvariantViolation) else None
-    return Again(kind, violation or Unavailable(text_of(driver)))
+    return Again(kind, trouble_of(driver), violation or Unavailable(text_of(driver)))

@@ -11,8 +11,10 @@ from aiba_adapters.mongo.documents import Database, Documents
 from aiba_adapters.mongo.failures import text_of
 from aiba_adapters.mongo.fitness import Unfit, server_problems, transaction_problems
 from aiba_adapters.mongo.leases import CapLeases
+from aiba_adapters.mongo.monitoring import listeners
 from aiba_adapters.mongo.schema import initialise, problems
 from aiba_adapters.mongo.store import AT_ONCE, PATIENCE_MS, MongoStore
+from aiba_adapters.mongo_meter import Meter, Unmetered
 from aiba_domain.ports import Unavailable
 
 DEFAULTS: Final[Mapping[str, Any]] = {
@@ -32,8 +34,8 @@ _OURS: Final[Mapping[str, Any]] = {
 }
 
 
-def connect(uri: str) -> tuple[Client, Database]:
-    """Make a client for the running event loop, and name its database.
+def connect(uri: str, meter: Meter | None = None) -> tuple[Client, Database]:
+    """Make a client for the running event loop, which tells a meter of itself; name its database.
 
     Raises Unfit for a URI that is none or names no database; no text repeats the URI.
     """
@@ -41,6 +43,8 @@ def connect(uri: str) -> tuple[Client, Database]:
     options: dict[str, Any] = {
         name: value for name, value in DEFAULTS.items() if f"{name.lower()}=" not in given
     }
+    if meter is not None:
+        options["event_listeners"] = listeners(meter)
     try:
         client: Client = AsyncMongoClient(uri, **options, **_OURS)
     except (PyMongoError, ValueError, TypeError):
@@ -58,13 +62,15 @@ async def open_store(
     create: bool = False,
     caps: CapLeases | None = None,
     patience_ms: int = PATIENCE_MS,
+    meter: Meter | None = None,
 ) -> MongoStore:
     """Open the store for the running event loop.
 
     Raises Unfit naming everything that the server lacks or that the schema isn't, and Unavailable
-    if no primary answers. With `create` what the schema lacks is made first.
+    if no primary answers. With `create` what the schema lacks is made first. A `meter` is told what
+    the store does from here on.
     """
-    client, database = connect(uri)
+    client, database = connect(uri, meter)
     try:
         await _require_fit(client, database, create=create)
         documents = await Documents.bind(database)
@@ -74,7 +80,9 @@ async def open_store(
     except BaseException:
         await client.close()
         raise
-    return MongoStore(client, documents, caps=caps, patience_ms=patience_ms)
+    return MongoStore(
+        client, documents, caps=caps, patience_ms=patience_ms, meter=meter or Unmetered()
+    )
 
 
 async def make_schema(uri: str) -> list[str]:

@@ -1,7 +1,8 @@
 """What the driver's errors mean for a unit of work."""
 
+from collections.abc import Mapping
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from pymongo.errors import (
     AutoReconnect,
@@ -9,15 +10,29 @@ from pymongo.errors import (
     ConnectionFailure,
     DuplicateKeyError,
     ExecutionTimeout,
+    NetworkTimeout,
     OperationFailure,
     PyMongoError,
 )
+
+from aiba_adapters.mongo_meter import Trouble
 
 DUPLICATE: Final = 11_000
 _WRITE_CONFLICT: Final = 112
 _NO_SUCH_TRANSACTION: Final = 251
 _TRANSIENT: Final = "TransientTransactionError"
 _UNKNOWN_RESULT: Final = "UnknownTransactionCommitResult"
+
+_TROUBLES: Final[Mapping[int, Trouble]] = {
+    _WRITE_CONFLICT: Trouble.CONFLICT,
+    DUPLICATE: Trouble.DUPLICATE,
+    _NO_SUCH_TRANSACTION: Trouble.NO_TRANSACTION,
+    **dict.fromkeys((91, 189, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436), Trouble.NOT_PRIMARY),
+    **dict.fromkeys((6, 7, 9_001), Trouble.NETWORK),
+    **dict.fromkeys((50, 89, 262), Trouble.TIMEOUT),
+    64: Trouble.UNCONFIRMED,
+}
+"""By the server's codes; a server that goes down is no primary any more."""
 
 
 class Failure(Enum):
@@ -59,6 +74,46 @@ def is_unknown(error: PyMongoError) -> bool:
     return isinstance(error, ConnectionFailure) or error.has_error_label(_UNKNOWN_RESULT)
 
 
+def trouble_of(error: PyMongoError) -> Trouble:
+    """Say why a command failed, for whoever counts."""
+    for code in (*_codes(error), *_bulk_codes(error)):
+        if code in _TROUBLES:
+            return _TROUBLES[code]
+    if isinstance(error, DuplicateKeyError):
+        return Trouble.DUPLICATE
+    if isinstance(error, NetworkTimeout | ExecutionTimeout):
+        return Trouble.TIMEOUT
+    if isinstance(error, ConnectionFailure):
+        return Trouble.NETWORK
+    return Trouble.TRANSIENT if error.has_error_label(_TRANSIENT) else Trouble.REFUSED
+
+
+def trouble_in(answer: Mapping[str, Any], *, failed: bool) -> Trouble | None:
+    """Say what is wrong in a command's answer, None if nothing is.
+
+    A command may have failed in part though its answer is ok; one without an answer is told as
+    what the driver met (`errtype`).
+    """
+    if failed:
+        if "errtype" in answer:
+            return Trouble.TIMEOUT if "Timeout" in answer["errtype"] else Trouble.NETWORK
+        known = _TROUBLES.get(answer.get("code", 0))
+        transient = _TRANSIENT in answer.get("errorLabels", ())
+        return known or (Trouble.TRANSIENT if transient else Trouble.REFUSED)
+    for error in answer.get("writeErrors", ()):
+        return _TROUBLES.get(error.get("code", 0), Trouble.REFUSED)
+    return Trouble.UNCONFIRMED if "writeConcernError" in answer else None
+
+
+def _codes(error: PyMongoError) -> tuple[int, ...]:
+    """Return the code that the server gave; errors of a lost primary keep it apart."""
+    if not isinstance(error, OperationFailure | AutoReconnect):
+        return ()
+    details: Any = error.details
+    code = details.get("code") if isinstance(details, Mapping) else None
+    return (code,) if isinstance(code, int) else ()
+
+
 def _bulk_codes(error: PyMongoError) -> set[int]:
     if not isinstance(error, BulkWriteError):
         return set()
@@ -70,5 +125,11 @@ def _bulk_conflict(error: PyMongoError) -> bool:
 
 
 def text_of(error: PyMongoError) -> str:
-    """Say what is wrong, without the driver's long description of the servers."""
-    return str(error).partition(", Timeout:")[0]
+    """Say what is wrong, without the driver's long description of the servers and of what was sent.
+
+    What a taken key holds isn't told either.
+    """
+    text = str(error)
+    for more in (", Timeout:", ", full error:", " dup key:"):
+        text = text.partition(more)[0]
+    return text

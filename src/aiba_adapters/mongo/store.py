@@ -21,6 +21,7 @@ from aiba_adapters.mongo.ledger import LedgerWanted
 from aiba_adapters.mongo.shares import Places
 from aiba_adapters.mongo.transaction import DURABLE
 from aiba_adapters.mongo.waiting import Patience, Waiting
+from aiba_adapters.mongo_meter import Meter, Unmetered
 from aiba_domain.ports import Reader, Unavailable, UnitOfWork
 
 T = TypeVar("T")
@@ -60,17 +61,20 @@ class MongoStore:
         *,
         caps: CapLeases | None = None,
         patience_ms: int = PATIENCE_MS,
+        meter: Meter | None = None,
     ) -> None:
         """Work on a client, which the store closes, and on documents bound to its database.
 
         `caps` keeps the daily emission caps; without it emitting units are committed one by one.
+        `meter` is told of units that run again, and of commits whose answer was lost.
         """
         self.patience = Patience(patience_ms / 1_000)
         self.counts = Counts()
         self._client = client
         self._documents = documents
         self._health = documents.collection(HealthShape).with_options(write_concern=DURABLE)
-        self._attempts = Attempts(client, documents, caps or OneByOne(), self.patience)
+        self._meter = meter or Unmetered()
+        self._attempts = Attempts(client, documents, caps or OneByOne(), self.patience, self._meter)
         self._room = asyncio.Semaphore(AT_ONCE)
         self._turn = asyncio.Lock()
         self._places = Places()
@@ -164,6 +168,7 @@ class MongoStore:
             run.has_seen_duplicate = True
         if run.waiting.is_over:
             raise again.cause
+        self._meter.retry(again.trouble)
         if again.failure is Failure.AWAY:
             await run.waiting.once()
             return
