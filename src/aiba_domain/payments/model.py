@@ -27,6 +27,8 @@ class Purpose(StrEnum):
     BOOST_PROFILE = "boost-profile"
     GIFT = "gift"
     STARS_PACK = "stars-pack"
+    LEGACY = "legacy"
+    """It paid for something in the service before this one, so it pays for nothing here."""
 
 
 def transaction_hash(text: object, field: str = "txHash") -> str:
