@@ -5,6 +5,13 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Generic, TypeVar
 
+from aiba_domain.administration.model import (
+    AdminAccount,
+    AdminSession,
+    AuditChange,
+    AuditRow,
+    Request,
+)
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.brokers.listing import Listing
@@ -37,6 +44,9 @@ Record = (
     | Listing
     | UsedPayment
     | Lease
+    | AdminAccount
+    | AdminSession
+    | AuditRow
 )
 """Everything a store keeps beside the ledger; each kind has one key."""
 
@@ -60,12 +70,14 @@ class Principal:
     """Who issues a command, as established outside the core.
 
     `id` is the player id of a player and a name for the others; `profile` is what is known of a
-    player that may be new.
+    player that may be new. `request` is what an admin's act came in over: with it the act is
+    audited whatever becomes of it.
     """
 
     id: str
     role: Role = Role.PLAYER
     profile: Profile | None = None
+    request: Request | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +114,17 @@ class Context:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted(Generic[R_co]):
-    """A command that takes effect: what to answer and what to change, all or nothing."""
+    """A command that takes effect: what to answer and what to change, all or nothing.
+
+    `audit` is what the audit trail tells of it.
+    """
 
     reply: R_co
     postings: tuple[Posting, ...] = ()
     changed: tuple[Record, ...] = ()
     removed: tuple[Record, ...] = ()
     events: tuple[Event, ...] = ()
+    audit: tuple[AuditChange, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
+from aiba_domain.administration.model import (
+    AdminAccount,
+    AdminSession,
+    AuditFilter,
+    AuditRow,
+)
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
@@ -174,6 +180,36 @@ class Reader(Protocol):
         """Return a lease, whoever holds it, as it was last written."""
         ...
 
+    async def admin_account(self, email: str) -> AdminAccount | None:
+        """Return an admin's account; the email is in lower case."""
+        ...
+
+    async def admin_accounts(self) -> Sequence[AdminAccount]:
+        """Return all admins' accounts, ordered by email."""
+        ...
+
+    async def admin_session(self, session_id: str) -> AdminSession | None:
+        """Return the session of an admin's token, revoked or not."""
+        ...
+
+    async def last_audit_row(self) -> AuditRow | None:
+        """Return the row of the audit trail with the highest number."""
+        ...
+
+    async def audit_rows(
+        self, wanted: AuditFilter, *, offset: int, limit: int
+    ) -> tuple[Sequence[AuditRow], int]:
+        """Return up to `limit` rows of the audit trail after `offset`, and how many there are.
+
+        Newest first, those of one instant by falling number. Texts are looked for as they are,
+        never as patterns.
+        """
+        ...
+
+    async def audit_trail(self, *, after: int, limit: int) -> Sequence[AuditRow]:
+        """Return up to `limit` rows with numbers above `after`, by rising number."""
+        ...
+
     async def epoch(self) -> SeedEpoch | None:
         """Return the open seed epoch: the one with the highest number."""
         ...
@@ -218,11 +254,11 @@ class UnitOfWork(Reader, Protocol):
         """Apply postings to balances and history, keep and drop records, remember the answer.
 
         Raises InvariantViolation if a guarded account would go below 0, for a second answer under
-        one key, for a second battle, flag, session or policy under one id, for a second use of a
-        payment, for a second player with one wallet, for a second claim in flight to one recipient,
-        for a second claim that isn't refunded under one seqno of a recipient, and for a second
-        active listing of one broker. A write that raises undoes the whole unit, also if `work` goes
-        on.
+        one key, for a second battle, flag, session, policy or audit row under one id, for a second
+        use of a payment, for a second player with one wallet, for a second claim in flight to one
+        recipient, for a second claim that isn't refunded under one seqno of a recipient, and for a
+        second active listing of one broker. A write that raises undoes the whole unit, also if
+        `work` goes on.
         """
         ...
 

@@ -9,6 +9,7 @@ from aiba_domain.application.leases import StoreLeases
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.application.queries import Queries
 from aiba_domain.ports import Store
+from aiba_entry.admins import make_admin_access
 from aiba_entry.duty import Duty, make_holder
 from aiba_entry.http.app import session_tokens
 from aiba_entry.http.routes.battles import BattleDesk
@@ -56,5 +57,8 @@ class Container(containers.DeclarativeContainer):
     battle_desk = providers.Singleton(BattleDesk, pipeline=pipeline, vaults=vaults)
     wallet_desk = providers.Singleton(
         make_wallet_desk, settings=settings, pipeline=pipeline, metrics=metrics
+    )
+    admins = providers.Singleton(
+        make_admin_access, settings=settings, store=store, pipeline=pipeline, clock=clock
     )
     limiter = providers.Singleton(make_limiter, settings=settings, metrics=metrics)

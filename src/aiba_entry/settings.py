@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 from urllib.parse import urlsplit
 
+from aiba_entry.admin_settings import AdminSettings, load_admin
 from aiba_entry.dev_secrets import DevSecretsUnusable, dev_secrets
 from aiba_entry.mongo_uri import is_mongo_uri, mongo_secrets
 from aiba_entry.redis_settings import RedisSettings, load_redis
@@ -83,6 +84,7 @@ class Settings:
     dev_header_auth: bool
     redis: RedisSettings | None
     ton: TonSettings | None
+    admin: AdminSettings | None = None
 
     @property
     def is_prod(self) -> bool:
@@ -95,7 +97,8 @@ class Settings:
         own = (self.telegram_bot_token, self.session_secret, self.battle_seed_secret)
         ton = self.ton.secrets if self.ton else ()
         redis = self.redis.secrets if self.redis else ()
-        return (*own, *ton, *mongo_secrets(self.mongo_uri), *redis)
+        admin = self.admin.secrets if self.admin else ()
+        return (*own, *ton, *mongo_secrets(self.mongo_uri), *redis, *admin)
 
     def __repr__(self) -> str:
         hidden = {"telegram_bot_token", "session_secret", "battle_seed_secret", "mongo_uri"}
@@ -147,6 +150,14 @@ def load(environ: Mapping[str, str]) -> Settings:
         dev_header_auth=_header_auth(env, app_env, host),
         redis=load_redis(env.secret, env.get, env.fault),
         ton=load_ton(environ, env.fault, prod=strict, loopback=is_loopback(host)),
+        admin=load_admin(
+            env.secret,
+            env.get,
+            env.fault,
+            integer=env.integer,
+            secret_fault=_secret_fault,
+            strict=strict,
+        ),
     )
     if env.problems:
         raise SettingsError(env.problems)

@@ -5,6 +5,12 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeVar, cast
 
+from aiba_domain.administration.model import (
+    AdminAccount,
+    AdminSession,
+    AuditFilter,
+    AuditRow,
+)
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
@@ -44,8 +50,11 @@ _KEYS: Mapping[type, str] = {
     Listing: "id",
     UsedPayment: "hash",
     Lease: "name",
+    AdminAccount: "email",
+    AdminSession: "id",
+    AuditRow: "number",
 }
-_UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy, UsedPayment})
+_UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy, UsedPayment, AuditRow})
 """Records that are made once: a second one with the same key is a fault."""
 
 
@@ -243,6 +252,30 @@ class _MemoryUnitOfWork:
 
     async def lease(self, name: str) -> Lease | None:
         return self._get(Lease, name)
+
+    async def admin_account(self, email: str) -> AdminAccount | None:
+        return self._get(AdminAccount, email)
+
+    async def admin_accounts(self) -> Sequence[AdminAccount]:
+        return sorted(self._all(AdminAccount), key=lambda account: account.email)
+
+    async def admin_session(self, session_id: str) -> AdminSession | None:
+        return self._get(AdminSession, session_id)
+
+    async def last_audit_row(self) -> AuditRow | None:
+        return max(self._all(AuditRow), key=lambda row: row.number, default=None)
+
+    async def audit_rows(
+        self, wanted: AuditFilter, *, offset: int, limit: int
+    ) -> tuple[Sequence[AuditRow], int]:
+        found = [row for row in self._all(AuditRow) if wanted.takes(row)]
+        found.sort(key=lambda row: (row.at, row.number), reverse=True)
+        return found[offset : offset + limit], len(found)
+
+    async def audit_trail(self, *, after: int, limit: int) -> Sequence[AuditRow]:
+        rows = [row for row in self._all(AuditRow) if row.number > after]
+        rows.sort(key=lambda row: row.number)
+        return rows[:limit]
 
     async def epoch(self) -> SeedEpoch | None:
         return max(self._all(SeedEpoch), key=lambda epoch: epoch.number, default=None)

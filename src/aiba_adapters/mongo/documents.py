@@ -18,6 +18,7 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
 from aiba_adapters.mongo.values import from_body, to_body
+from aiba_domain.administration.model import AdminAccount, AdminSession, AuditRow, folded
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.brokers.listing import Listing
@@ -342,6 +343,69 @@ class LeaseShape(RecordShape[Lease]):
         return {"id": record.name}
 
 
+class AdminAccountShape(RecordShape[AdminAccount]):
+    """An admin's account."""
+
+    collection = "admin_accounts"
+    kind = AdminAccount
+
+    class Settings:
+        """The collection."""
+
+        name = "admin_accounts"
+
+    @classmethod
+    def found_by(cls, record: AdminAccount) -> dict[str, Any]:
+        """By email."""
+        return {"id": record.email}
+
+
+class AdminSessionShape(RecordShape[AdminSession]):
+    """A token that an admin was given."""
+
+    collection = "admin_sessions"
+    kind = AdminSession
+
+    class Settings:
+        """The collection."""
+
+        name = "admin_sessions"
+
+    @classmethod
+    def found_by(cls, record: AdminSession) -> dict[str, Any]:
+        """By the token's id."""
+        return {"id": record.id}
+
+
+class AuditShape(RecordShape[AuditRow]):
+    """A row of the audit trail; `email` and `path` are in the form they are looked for in."""
+
+    collection = "audit"
+    kind = AuditRow
+    unchanging = True
+    at: int
+    email: str
+    path: str
+
+    class Settings:
+        """The collection."""
+
+        name = "audit"
+        indexes: Final = [
+            IndexModel([("at", DESCENDING), ("_id", DESCENDING)], name="by_time"),
+        ]
+
+    @classmethod
+    def found_by(cls, record: AuditRow) -> dict[str, Any]:
+        """By number, and by who did what when."""
+        return {
+            "id": record.number,
+            "at": record.at,
+            "email": folded(record.email),
+            "path": folded(record.path),
+        }
+
+
 class ListingShape(RecordShape[Listing]):
     """An offer; a broker has one active one at the most."""
 
@@ -549,6 +613,9 @@ RECORDS: Final[Mapping[type, type[RecordShape[Any]]]] = {
         ListingShape,
         PaymentShape,
         LeaseShape,
+        AdminAccountShape,
+        AdminSessionShape,
+        AuditShape,
     )
 }
 """The shape of each kind of record."""

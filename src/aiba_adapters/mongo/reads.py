@@ -8,7 +8,10 @@ from pymongo import ASCENDING, DESCENDING
 
 from aiba_adapters.codec import decode_outcome
 from aiba_adapters.mongo.documents import (
+    AdminAccountShape,
+    AdminSessionShape,
     AnswerShape,
+    AuditShape,
     BattleShape,
     BrokerShape,
     ClaimDayShape,
@@ -31,6 +34,13 @@ from aiba_adapters.mongo.locks import Locks, claim_day_id
 from aiba_adapters.mongo.shares import is_shared_out
 from aiba_adapters.mongo.transaction import Transaction
 from aiba_adapters.mongo.values import unpack_int
+from aiba_domain.administration.model import (
+    AdminAccount,
+    AdminSession,
+    AuditFilter,
+    AuditRow,
+    folded,
+)
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
@@ -49,6 +59,9 @@ from aiba_domain.players.model import Player, Session
 from aiba_domain.ports import Entry, Remembered, Scope
 
 R = TypeVar("R")
+
+AUDIT_LOCK = "audit"
+"""The lock of whoever adds to the audit trail."""
 
 _NEWEST = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _OLDEST = [("created_at", ASCENDING), ("_id", ASCENDING)]
@@ -194,6 +207,36 @@ class MongoReads:
     async def lease(self, name: str) -> Lease | None:
         return await self._record(LeaseShape, name)
 
+    async def admin_account(self, email: str) -> AdminAccount | None:
+        return await self._record(AdminAccountShape, email)
+
+    async def admin_accounts(self) -> Sequence[AdminAccount]:
+        return await self._records(AdminAccountShape, {}, sort=[("_id", ASCENDING)])
+
+    async def admin_session(self, session_id: str) -> AdminSession | None:
+        return await self._record(AdminSessionShape, session_id)
+
+    async def last_audit_row(self) -> AuditRow | None:
+        self._locks.name(AUDIT_LOCK)
+        found: list[AuditRow] = await self._records(
+            AuditShape, {}, sort=[("_id", DESCENDING)], limit=1
+        )
+        return found[0] if found else None
+
+    async def audit_rows(
+        self, wanted: AuditFilter, *, offset: int, limit: int
+    ) -> tuple[Sequence[AuditRow], int]:
+        where = _wanted(wanted)
+        newest = [("at", DESCENDING), ("_id", DESCENDING)]
+        rows: list[AuditRow] = await self._records(
+            AuditShape, where, sort=newest, skip=offset, limit=limit
+        )
+        return rows, await self._transaction.count(AuditShape, where)
+
+    async def audit_trail(self, *, after: int, limit: int) -> Sequence[AuditRow]:
+        where = {"_id": {"$gt": after}}
+        return await self._records(AuditShape, where, sort=[("_id", ASCENDING)], limit=limit)
+
     async def epoch(self) -> SeedEpoch | None:
         found: list[SeedEpoch] = await self._records(
             EpochShape, {}, sort=[("_id", DESCENDING)], limit=1
@@ -267,6 +310,22 @@ def answer_id(scope: Scope) -> str:
 def target_lock(vault: str, recipient: str) -> str:
     """Name the lock of the claims under one vault to one recipient."""
     return "claims_to:" + json.dumps([vault, recipient], ensure_ascii=False)
+
+
+def _wanted(wanted: AuditFilter) -> dict[str, Any]:
+    """Return the condition for audit rows; texts are literals, never patterns or expressions."""
+    bounds = {"$gte": wanted.since, "$lte": wanted.until}
+    where: dict[str, Any] = {}
+    if times := {sign: at for sign, at in bounds.items() if at is not None}:
+        where["at"] = times
+    parts = [
+        {"$gte": [{"$indexOfCP": [f"${name}", {"$literal": folded(part)}]}, 0]}
+        for name, part in (("email", wanted.email), ("path", wanted.path))
+        if part
+    ]
+    if parts:
+        where["$expr"] = {"$and": parts}
+    return where
 
 
 def _beyond(place: tuple[int, str] | None, side: str) -> dict[str, Any]:

@@ -53,6 +53,11 @@ class Transaction:
             found = self._in(shape).find(where, session=self._session, **options)
             return await found.to_list()
 
+    async def count(self, shape: type[Shape], where: Mapping[str, Any]) -> int:
+        """Return how many documents fit."""
+        with self._noted():
+            return await self._in(shape).count_documents(where, session=self._session)
+
     async def each(
         self, shape: type[Shape], where: Mapping[str, Any], **options: Any
     ) -> AsyncIterator[Stored]:

@@ -21,9 +21,10 @@ from aiba_adapters.mongo.failures import is_duplicate
 from aiba_adapters.mongo.leases import CapLeases
 from aiba_adapters.mongo.ledger import Ledger
 from aiba_adapters.mongo.locks import claim_day_id
-from aiba_adapters.mongo.reads import MongoReads, answer_id, target_lock
+from aiba_adapters.mongo.reads import AUDIT_LOCK, MongoReads, answer_id, target_lock
 from aiba_adapters.mongo.transaction import Stored, Transaction
 from aiba_adapters.mongo.values import pack_int, unpack_int
+from aiba_domain.administration.model import AuditRow
 from aiba_domain.brokers.listing import Listing
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
@@ -140,6 +141,8 @@ class MongoUnitOfWork(MongoReads):
             self.lock(f"flags_of:{record.subject.value}:{record.subject_id}")
         elif isinstance(record, Listing):
             self.lock(f"listing_of:{record.broker_id}")
+        elif isinstance(record, AuditRow):
+            self.lock(AUDIT_LOCK)
         if shape.unchanging:
             await self._transaction.insert(shape, stored)
         else:

@@ -134,6 +134,20 @@ _LEASES: Final = """
 CREATE TABLE leases (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 """
 
+_ADMINISTRATION: Final = """
+CREATE TABLE admin_accounts (email TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE admin_sessions (id TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE audit (
+    number INTEGER PRIMARY KEY, at INTEGER NOT NULL, email TEXT NOT NULL, path TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX audit_by_time ON audit (at, number);
+CREATE TRIGGER audit_stays BEFORE UPDATE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+CREATE TRIGGER audit_remains BEFORE DELETE ON audit
+BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
+"""
+
 BATCH: Final = 1_000
 """How many rows a data step rewrites in one transaction: a server waits no longer than for that."""
 
@@ -157,7 +171,7 @@ class DataStep:
 
 Step = str | DataStep
 
-STEPS: Final[tuple[Step, ...]] = (_FIRST, _CLAIMS, _PAYMENTS, _CLAIM_DAYS, _LEASES)
+STEPS: Final[tuple[Step, ...]] = (_FIRST, _CLAIMS, _PAYMENTS, _CLAIM_DAYS, _LEASES, _ADMINISTRATION)
 """The steps in order; step n leads to schema version n."""
 
 _NOTES: Final = """

@@ -11,6 +11,13 @@ from aiba_adapters.codec import (
     encode,
     encode_outcome,
 )
+from aiba_domain.administration.model import (
+    AdminAccount,
+    AdminSession,
+    AuditFilter,
+    AuditRow,
+    folded,
+)
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
@@ -34,6 +41,8 @@ from aiba_domain.ports import Entry, Remembered, Scope
 
 T = TypeVar("T")
 
+_EARLIEST: Final = -(2**63)
+_LATEST: Final = 2**63 - 1
 _AFTER_ALL: Final = "\U0010ffff"
 _CURRENCY: Final = {currency.value: currency for currency in Currency}
 
@@ -182,6 +191,37 @@ class SqliteUnitOfWork:
 
     async def lease(self, name: str) -> Lease | None:
         return self._one(Lease, "SELECT body FROM leases WHERE name = ?", name)
+
+    async def admin_account(self, email: str) -> AdminAccount | None:
+        query = "SELECT body FROM admin_accounts WHERE email = ?"
+        return self._one(AdminAccount, query, email)
+
+    async def admin_accounts(self) -> Sequence[AdminAccount]:
+        return self._all(AdminAccount, "SELECT body FROM admin_accounts ORDER BY email")
+
+    async def admin_session(self, session_id: str) -> AdminSession | None:
+        return self._one(AdminSession, "SELECT body FROM admin_sessions WHERE id = ?", session_id)
+
+    async def last_audit_row(self) -> AuditRow | None:
+        return self._one(AuditRow, "SELECT body FROM audit ORDER BY number DESC LIMIT 1")
+
+    async def audit_rows(
+        self, wanted: AuditFilter, *, offset: int, limit: int
+    ) -> tuple[Sequence[AuditRow], int]:
+        values = (
+            _EARLIEST if wanted.since is None else wanted.since,
+            _LATEST if wanted.until is None else wanted.until,
+            folded(wanted.email),
+            folded(wanted.path),
+        )
+        where = "FROM audit WHERE at BETWEEN ? AND ? AND instr(email, ?) AND instr(path, ?)"
+        total = self._execute(f"SELECT COUNT(*) {where}", values).fetchone()[0]
+        page = f"SELECT body {where} ORDER BY at DESC, number DESC LIMIT ? OFFSET ?"
+        return self._all(AuditRow, page, *values, limit, offset), total
+
+    async def audit_trail(self, *, after: int, limit: int) -> Sequence[AuditRow]:
+        query = "SELECT body FROM audit WHERE number > ? ORDER BY number LIMIT ?"
+        return self._all(AuditRow, query, after, limit)
 
     async def epoch(self) -> SeedEpoch | None:
         row = self._execute("SELECT body FROM epochs ORDER BY number DESC LIMIT 1").fetchone()
@@ -402,6 +442,18 @@ _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] 
     Lease: (
         "INSERT OR REPLACE INTO leases VALUES (?, ?)",
         lambda lease: (lease.name, encode(lease)),
+    ),
+    AdminAccount: (
+        "INSERT OR REPLACE INTO admin_accounts VALUES (?, ?)",
+        lambda account: (account.email, encode(account)),
+    ),
+    AdminSession: (
+        "INSERT OR REPLACE INTO admin_sessions VALUES (?, ?)",
+        lambda session: (session.id, encode(session)),
+    ),
+    AuditRow: (
+        "INSERT INTO audit VALUES (?, ?, ?, ?, ?)",
+        lambda row: (row.number, row.at, folded(row.email), folded(row.path), encode(row)),
     ),
     Listing: (
         (

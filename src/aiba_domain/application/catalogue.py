@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from aiba_domain.administration import commands as administration
 from aiba_domain.application.handler import Handler
 from aiba_domain.battle import commands as battle
 from aiba_domain.battle import mode_commands as modes
@@ -27,6 +28,7 @@ _AREAS: tuple[tuple[Handler[Any, Any, Any], ...], ...] = (
     moderation.HANDLERS,
     fairness.HANDLERS,
     leases.HANDLERS,
+    administration.HANDLERS,
 )
 
 HANDLERS: Mapping[type[Command[Any]], Handler[Any, Any, Any]] = {

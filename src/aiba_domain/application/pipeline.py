@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
+from aiba_domain.administration.model import DONE, Act, AuditRow, row_of
 from aiba_domain.application.handler import Handler, fingerprint
 from aiba_domain.decision import Accepted, Command, Context, OpenSeed, Principal, Refused, Role
 from aiba_domain.errors import DomainError, InvariantViolation
@@ -205,7 +206,8 @@ class _Execution:
         return Accepted(reply=await recall(kept.reply, uow))
 
     async def _write(self, outcome: Accepted[Any] | Refused, now: int, uow: UnitOfWork) -> None:
-        """Write the effects together with the memory of the answer."""
+        """Write the effects together with their audit row and the memory of the answer."""
+        trail = await self._trail(outcome, now, uow)
         remember = None
         if self._scope:
             remember = Remembered(
@@ -218,9 +220,27 @@ class _Execution:
             await uow.write(
                 at=now,
                 postings=outcome.postings,
-                changed=outcome.changed,
+                changed=(*outcome.changed, *trail),
                 removed=outcome.removed,
                 remember=remember,
             )
-        elif remember:
-            await uow.write(at=now, remember=remember)
+        elif remember or trail:
+            await uow.write(at=now, changed=trail, remember=remember)
+
+    async def _trail(
+        self, outcome: Accepted[Any] | Refused, now: int, uow: UnitOfWork
+    ) -> tuple[AuditRow, ...]:
+        """Return the audit row of an admin's act, or of any that says what it changed."""
+        request = self._principal.request
+        changes = outcome.audit if isinstance(outcome, Accepted) else ()
+        if request is None and not changes:
+            return ()
+        act = Act(
+            at=now,
+            email=self._principal.id,
+            action=self._handler.name,
+            outcome=outcome.code if isinstance(outcome, Refused) else DONE,
+            changes=changes,
+            request=request,
+        )
+        return (row_of(act, await uow.last_audit_row()),)

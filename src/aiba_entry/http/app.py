@@ -9,6 +9,8 @@ from litestar.types import ControllerRouterHandler, LifespanHook
 
 from aiba_adapters.sessions import SessionTokens
 from aiba_domain.ports import RateLimiter
+from aiba_entry.http.admin.access import AdminAccess
+from aiba_entry.http.admin.guard import ADMIN_KEY, provide_admin
 from aiba_entry.http.auth import Authenticator
 from aiba_entry.http.context import RequestContext, context_of
 from aiba_entry.http.cors import Cors
@@ -43,21 +45,23 @@ def create_app(  # noqa: PLR0913 - the one place where all of it meets
     now_ms: Callable[[], int],
     probes: Sequence[Probe] = (),
     dependencies: Mapping[str, Provide] | None = None,
+    admins: AdminAccess | None = None,
     on_startup: Sequence[LifespanHook] = (),
     on_shutdown: Sequence[LifespanHook] = (),
     version: str = "0.1.0",
 ) -> Edge:
     """Return the ASGI application that serves `routes` behind the edge.
 
-    Route handlers may ask for `principal` and `context` as dependencies beside those given here,
-    and for `data` typed as a Body. Nothing is opened or read before the lifespan starts, and every
-    call makes an application of its own.
+    Route handlers may ask for `principal`, `admin` and `context` as dependencies beside those given
+    here, and for `data` typed as a Body. Without `admins` there are none. Nothing is opened or read
+    before the lifespan starts, and every call makes an application of its own.
     """
     ensure_logging()
     app = Litestar(
         route_handlers=[*routes, *health_routes(probes, metrics), *docs_routes()],
         dependencies={
             "principal": Provide(_provide_principal, sync_to_thread=False),
+            "admin": Provide(provide_admin),
             "context": Provide(_provide_context, sync_to_thread=False),
             **(dependencies or {}),
         },
@@ -72,6 +76,7 @@ def create_app(  # noqa: PLR0913 - the one place where all of it meets
         logging_config=None,
         debug=False,
     )
+    app.opt[ADMIN_KEY] = admins
     app.opt[GATE_KEY] = create_gate(settings, limiter=limiter, now_ms=now_ms)
     return Edge(
         app,

@@ -5,6 +5,7 @@ from typing import Any, cast
 from litestar.connection import ASGIConnection
 from litestar.types import Scope
 
+from aiba_entry.http.admin.principal import AdminPrincipal
 from aiba_entry.http.principal import Principal
 
 _KEY = "aiba_context"
@@ -18,7 +19,15 @@ class RequestContext:
     a repeated header the last. `peer` is the socket's other end, "" if it has none.
     """
 
-    __slots__ = ("headers", "peer", "principal", "request_id", "response_headers", "template")
+    __slots__ = (
+        "admin",
+        "headers",
+        "peer",
+        "principal",
+        "request_id",
+        "response_headers",
+        "template",
+    )
 
     def __init__(
         self, request_id: str, headers: dict[bytes, bytes], peer: str, template: str | None
@@ -28,6 +37,7 @@ class RequestContext:
         self.peer = peer
         self.template = template
         self.principal: Principal | None = None
+        self.admin: AdminPrincipal | None = None
         self.response_headers: RawHeaders = []
 
 

@@ -44,6 +44,9 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "telegram auth failed",
         "telegram auth expired",
         "telegram auth missing user id",
+        "admin auth required",
+        "invalid admin token",
+        "invalid credentials",
     ),
     403: (
         "banned",
@@ -60,6 +63,7 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "wallet proof required",
         "wallet proof refused",
         "forbidden",
+        "insufficient role",
     ),
     404: (
         "not found",
@@ -84,7 +88,12 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
     ),
     413: ("payload too large",),
     429: ("rate_limited", "cooldown"),
-    500: (INTERNAL, "vault not configured"),
+    500: (
+        INTERNAL,
+        "vault not configured",
+        "admin auth not configured",
+        "ADMIN_JWT_SECRET not configured",
+    ),
     503: (
         "unavailable",
         "daily cap reached",

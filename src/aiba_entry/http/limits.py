@@ -92,8 +92,11 @@ class Gate:
     async def admit_anyone(self, connection: _Connection) -> None:
         """Count a call by its address."""
         context = context_of(connection)
-        address = self._addresses.of(context.peer, connection.scope["headers"])
-        await self.count(GLOBAL, f"ip:{address}", context)
+        await self.count(GLOBAL, f"ip:{self.address(connection)}", context)
+
+    def address(self, connection: _Connection) -> str:
+        """Return the address that a call is counted by."""
+        return self._addresses.of(context_of(connection).peer, connection.scope["headers"])
 
     async def count(self, name: str, key: str, context: RequestContext) -> None:
         """Count a hit, leave what is due in headers, and raise ApiError if it is one too many."""

@@ -1,0 +1,180 @@
+"""The commands of administration: to log in and out, and to be refused for want of a role."""
+
+from dataclasses import dataclass, replace
+
+from aiba_domain.administration.model import (
+    AdminAccount,
+    AdminRole,
+    AdminSession,
+    AuditChange,
+    Origin,
+)
+from aiba_domain.application.handler import OPERATORS, Handler, nothing
+from aiba_domain.decision import Accepted, Command, Context, Refused
+from aiba_domain.ports import Reader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginReply:
+    """A login: the session that its token names, and what its holder may do."""
+
+    session: AdminSession
+    role: AdminRole
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogIn(Command[LoginReply]):
+    """Log in as the principal, whose password was compared outside the core.
+
+    `credential` is what it was found equal to: the environment's digest, or the account's hash;
+    None for a password that was wrong, or wasn't to be tried. `too_often` refuses whatever it was.
+    """
+
+    session_id: str
+    lifetime_ms: int
+    origin: Origin
+    credential: str | None
+    too_often: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogOut(Command[AdminSession]):
+    """Revoke one token of the principal."""
+
+    session_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deny(Command[None]):
+    """Refuse the principal for want of a role, on record."""
+
+    needed: AdminRole
+
+
+async def load_account(_command: LogIn, context: Context, read: Reader) -> AdminAccount | None:
+    """Load the account that is logged in to."""
+    return await read.admin_account(context.principal.id)
+
+
+async def load_session(command: LogOut, _context: Context, read: Reader) -> AdminSession | None:
+    """Load the session that is logged out of."""
+    return await read.admin_session(command.session_id)
+
+
+def decide_log_in(
+    state: AdminAccount | None, command: LogIn, context: Context
+) -> Accepted[LoginReply] | Refused:
+    """Open a session. The environment's account is made, or made to match, as it is used."""
+    if command.too_often:
+        return Refused(code="rate_limited")
+    if command.credential is None:
+        return Refused(code="invalid credentials")
+    if command.origin is Origin.ENVIRONMENT:
+        account = _environment_account(state, command.credential, context)
+    elif state is None or not is_good(state, command.credential):
+        # Disabled, or given another password, since the comparison.
+        return Refused(code="invalid credentials")
+    else:
+        account = state
+    session = AdminSession(
+        id=command.session_id,
+        email=account.email,
+        generation=account.generation,
+        issued_at=context.now,
+        expires_at=context.now + command.lifetime_ms,
+    )
+    reply = LoginReply(session=session, role=account.role)
+    if account == state:
+        return Accepted(reply=reply, changed=(session,))
+    change = AuditChange(
+        subject=f"admin:{account.email}",
+        before=state.shown if state else None,
+        after=account.shown,
+    )
+    return Accepted(reply=reply, changed=(account, session), audit=(change,))
+
+
+def is_good(account: AdminAccount, password_hash: str) -> bool:
+    """Tell whether an account of the store may be used with the password of a hash."""
+    return (
+        account.origin is Origin.STORE
+        and account.disabled_at is None
+        and account.password_hash == password_hash
+    )
+
+
+def _environment_account(
+    before: AdminAccount | None, credential: str, context: Context
+) -> AdminAccount:
+    """Return the environment's account; with another password it is of a new generation."""
+    if before is None:
+        return AdminAccount(
+            email=context.principal.id,
+            role=AdminRole.SUPERADMIN,
+            origin=Origin.ENVIRONMENT,
+            credential=credential,
+            created_at=context.now,
+            created_by="environment",
+            updated_at=context.now,
+        )
+    if before.origin is Origin.ENVIRONMENT and before.credential == credential:
+        return before
+    return replace(
+        before,
+        role=AdminRole.SUPERADMIN,
+        origin=Origin.ENVIRONMENT,
+        password_hash="",
+        credential=credential,
+        generation=before.generation + 1,
+        disabled_at=None,
+        updated_at=context.now,
+    )
+
+
+def decide_log_out(
+    state: AdminSession | None, _command: LogOut, context: Context
+) -> Accepted[AdminSession] | Refused:
+    """Revoke the token; one that is revoked stays as it is."""
+    if state is None or state.email != context.principal.id:
+        return Refused(code="invalid admin token")
+    if state.revoked_at is not None:
+        return Accepted(reply=state)
+    revoked = replace(state, revoked_at=context.now)
+    return Accepted(reply=revoked, changed=(revoked,))
+
+
+def decide_deny(_state: None, command: Deny, _context: Context) -> Accepted[None] | Refused:
+    """Refuse."""
+    return Refused(code="insufficient role", details={"needed": command.needed.value})
+
+
+HANDLERS = (
+    Handler(
+        name="admin.log_in",
+        command=LogIn,
+        reply=LoginReply,
+        load=load_account,
+        decide=decide_log_in,
+        roles=OPERATORS,
+        keyed=False,
+    ),
+    Handler(
+        name="admin.log_out",
+        command=LogOut,
+        reply=AdminSession,
+        load=load_session,
+        decide=decide_log_out,
+        roles=OPERATORS,
+        keyed=False,
+    ),
+    Handler(
+        name="admin.denied",
+        command=Deny,
+        reply=type(None),
+        load=nothing,
+        decide=decide_deny,
+        roles=OPERATORS,
+        keyed=False,
+    ),
+)
+"""The handlers of this area's commands."""
