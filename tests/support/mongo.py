@@ -213,7 +213,7 @@ def _empty(uri: str, name: str) -> None:
     with MongoClient(uri) as client:
         database: Database[dict[str, Any]] = client[name]
         for collection in database.list_collection_names():
-            keep = {"_id": {"$ne": 1}} if collection == "policies" else {}
+            keep = {"_id": {"$ne": 1}} if collection in {"policies", "steps"} else {}
             database[collection].delete_many(keep)
 
 

@@ -1,20 +1,24 @@
 """How a store is opened: one client for one event loop, a fit server, a known schema."""
 
-from collections.abc import Mapping
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from pymongo import AsyncMongoClient
 from pymongo.errors import ConfigurationError, InvalidName, PyMongoError
 
+from aiba_adapters.mongo import migrations, schema
 from aiba_adapters.mongo.attempts import Client
 from aiba_adapters.mongo.documents import Database, Documents
 from aiba_adapters.mongo.failures import text_of
 from aiba_adapters.mongo.fitness import Unfit, server_problems, transaction_problems
 from aiba_adapters.mongo.leases import CapLeases
 from aiba_adapters.mongo.monitoring import listeners
-from aiba_adapters.mongo.schema import initialise, problems
 from aiba_adapters.mongo.store import AT_ONCE, PATIENCE_MS, MongoStore
+from aiba_adapters.mongo.turns import TurnLost, TurnTaken
 from aiba_adapters.mongo_meter import Meter, Unmetered
+from aiba_adapters.steps import SchemaTooNew
 from aiba_domain.ports import Unavailable
 
 DEFAULTS: Final[Mapping[str, Any]] = {
@@ -59,18 +63,21 @@ def connect(uri: str, meter: Meter | None = None) -> tuple[Client, Database]:
 async def open_store(
     uri: str,
     *,
+    name: str | None = None,
     create: bool = False,
     caps: CapLeases | None = None,
     patience_ms: int = PATIENCE_MS,
     meter: Meter | None = None,
 ) -> MongoStore:
-    """Open the store for the running event loop.
+    """Open the store for the running event loop, of the URI's database or one of another name.
 
     Raises Unfit naming everything that the server lacks or that the schema isn't, and Unavailable
     if no primary answers. With `create` what the schema lacks is made first. A `meter` is told what
     the store does from here on.
     """
     client, database = connect(uri, meter)
+    if name is not None:
+        database = client[name]
     try:
         await _require_fit(client, database, create=create)
         documents = await Documents.bind(database)
@@ -92,8 +99,9 @@ async def make_schema(uri: str) -> list[str]:
     """
     client, database = connect(uri)
     try:
-        await _refuse(await server_problems(client))
-        made = await initialise(database)
+        _refuse(await server_problems(client))
+        with _said():
+            made = await migrations.initialise(database, now=now)
         await _require_fit(client, database, create=False)
     except PyMongoError as error:
         raise Unavailable(text_of(error)) from error
@@ -105,14 +113,35 @@ async def make_schema(uri: str) -> list[str]:
 
 async def _require_fit(client: Client, database: Database, *, create: bool) -> None:
     unfit = await server_problems(client)
-    if create and not unfit:
-        await initialise(database)
-    unfit += await problems(database)
+    found = await _problems(database)
+    if create and found and not unfit:
+        with _said():
+            await migrations.initialise(database, now=now)
+        found = await _problems(database)
+    unfit += found
     if not unfit:
         unfit = await transaction_problems(database)
-    await _refuse(unfit)
+    _refuse(unfit)
 
 
-async def _refuse(unfit: list[str]) -> None:
+async def _problems(database: Database) -> list[str]:
+    return await migrations.problems(database) + await schema.problems(database)
+
+
+def _refuse(unfit: list[str]) -> None:
     if unfit:
         raise Unfit(unfit)
+
+
+@contextlib.contextmanager
+def _said() -> Iterator[None]:
+    """Say of a database whose schema can't be brought up to date why it is so."""
+    try:
+        yield
+    except (SchemaTooNew, TurnTaken, TurnLost) as error:
+        raise Unfit([str(error)]) from error
+
+
+def now() -> int:
+    """Return the instant in ms, by which processes judge each other's leases."""
+    return time.time_ns() // 1_000_000

@@ -1,48 +1,66 @@
 """The collections and indexes of a database: made by a command, and checked at the start."""
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from pymongo.errors import CollectionInvalid
 
 from aiba_adapters.mongo.documents import SHAPES, Database, PolicyShape
-from aiba_adapters.mongo.transaction import DURABLE
-from aiba_adapters.mongo.values import to_body
-from aiba_domain.economy.policy import EconomyPolicy
 
 _OPTIONS: Final = ("unique", "sparse", "partialFilterExpression", "expireAfterSeconds")
 
 Index = Mapping[str, Any]
 
 
-async def initialise(database: Database) -> list[str]:
-    """Make what is missing, and return its names. Nothing that is there is changed.
+def declared() -> Sequence[str]:
+    """Name all collections, and each one's indexes as `collection.index`."""
+    return [
+        name
+        for shape in SHAPES
+        for name in (
+            shape.collection,
+            *(f"{shape.collection}.{each.document['name']}" for each in shape.index_models()),
+        )
+    ]
 
-    Safe to run again, also after a crash in the middle and beside another run.
-    """
-    made = []
+
+async def missing(database: Database) -> list[str]:
+    """Name what is declared and isn't there."""
     there = set(await database.list_collection_names())
+    names: list[str] = []
     for shape in SHAPES:
-        if shape.collection not in there:
+        known: Collection[str] = ()
+        if shape.collection in there:
+            known = await database[shape.collection].index_information()
+        else:
+            names.append(shape.collection)
+        names += [
+            f"{shape.collection}.{each.document['name']}"
+            for each in shape.index_models()
+            if each.document["name"] not in known
+        ]
+    return names
+
+
+async def make(database: Database, names: Collection[str]) -> None:
+    """Make those of the declared names that are missing.
+
+    Nothing that is there is changed. Safe to run again, also after a crash in the middle and beside
+    another run.
+    """
+    absent = set(await missing(database)) & set(names)
+    for shape in SHAPES:
+        if shape.collection in absent:
             with contextlib.suppress(CollectionInvalid):  # another run was first
                 await database.create_collection(shape.collection)
-            made.append(shape.collection)
-        collection = database[shape.collection]
-        known = await collection.index_information() if shape.collection in there else {}
-        models = [each for each in shape.index_models() if each.document["name"] not in known]
+        models = [
+            each
+            for each in shape.index_models()
+            if f"{shape.collection}.{each.document['name']}" in absent
+        ]
         if models:
-            await collection.create_indexes(models)
-            made += [f"{shape.collection}.{each.document['name']}" for each in models]
-    policy = EconomyPolicy()
-    await (
-        database[PolicyShape.collection]
-        .with_options(write_concern=DURABLE)
-        .update_one(
-            {"_id": policy.version}, {"$setOnInsert": {"body": to_body(policy)}}, upsert=True
-        )
-    )
-    return made
+            await database[shape.collection].create_indexes(models)
 
 
 async def problems(database: Database) -> list[str]:

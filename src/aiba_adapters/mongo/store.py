@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from pymongo.errors import PyMongoError
 
+from aiba_adapters.mongo import migrations
 from aiba_adapters.mongo.attempts import Again, Attempts, Client, Work
 from aiba_adapters.mongo.documents import Documents, HealthShape
 from aiba_adapters.mongo.failures import Failure, text_of
@@ -90,13 +91,16 @@ class MongoStore:
         return await self._to_its_end(work)
 
     async def check(self) -> None:
-        """Write to the journal of a majority."""
+        """Write to the journal of a majority, of a database that isn't being restored."""
         self._check_open()
         change = {"$set": {"at": time.time_ns() // 1_000_000}}
         try:
             await self._health.update_one({"_id": _HEALTH}, change, upsert=True)
+            unready = await migrations.unready(self._health.database)
         except PyMongoError as error:
             raise Unavailable(text_of(error)) from error
+        if unready:
+            raise Unavailable("; ".join(unready))
 
     async def primary(self) -> str | None:
         """Return the address of the primary that is written to, None if there is none."""
