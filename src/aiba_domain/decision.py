@@ -15,6 +15,7 @@ from aiba_domain.administration.model import (
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim
 from aiba_domain.economy.ledger import Posting
@@ -42,6 +43,7 @@ Record = (
     | EconomyPolicy
     | Claim
     | Listing
+    | MintJob
     | UsedPayment
     | Lease
     | AdminAccount

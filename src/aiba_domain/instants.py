@@ -21,6 +21,11 @@ def day_key(instant: int) -> str:
     return _day_text(instant // DAY)
 
 
+def day_number(day: str) -> int:
+    """Return how many days a day key lies after 1970-01-01."""
+    return (datetime.fromisoformat(day).replace(tzinfo=UTC) - _EPOCH).days
+
+
 def day_before(day: str) -> str:
     """Return the day key before `day`."""
     return (datetime.strptime(day, "%Y-%m-%d") - timedelta(days=1)).strftime("%Y-%m-%d")  # noqa: DTZ007 - a bare calendar day has no zone

@@ -17,6 +17,7 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.minting import MintJob, MintStatus
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim
 from aiba_domain.decision import Accepted, Record, Refused
@@ -69,6 +70,27 @@ class Entry:
     posting: Posting
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Movement:
+    """One posting of the history and when it was made, without its number."""
+
+    at: int
+    posting: Posting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """How many players and battles there are, and how many of a UTC day.
+
+    `players_seen` are those who were last seen on that day: all of its players, while it lasts.
+    """
+
+    players: int
+    players_seen: int
+    battles: int
+    battles_fought: int
+
+
 class Reader(Protocol):
     """Reads of one consistent state; what is absent is None or an empty collection."""
 
@@ -86,6 +108,37 @@ class Reader(Protocol):
 
     async def brokers_of(self, player_id: str) -> Sequence[Broker]:
         """Return a player's brokers, newest first."""
+        ...
+
+    async def broker_of_nft(self, item_address: str) -> Broker | None:
+        """Return the broker that an NFT is of; there is one at the most."""
+        ...
+
+    async def latest_brokers(self, *, minted: bool | None, limit: int) -> Sequence[Broker]:
+        """Return up to `limit` brokers of all, newest first; only minted or unminted, None both."""
+        ...
+
+    async def flagged_brokers(self, *, least: int, limit: int) -> Sequence[Broker]:
+        """Return up to `limit` brokers with at least `least` flags, which is 1 or more.
+
+        The most flags first, of as many the one that changed last.
+        """
+        ...
+
+    async def flagged_players(self, *, least: int, limit: int) -> Sequence[Player]:
+        """Return up to `limit` players with at least `least` flags, as `flagged_brokers` does."""
+        ...
+
+    async def mint_job(self, job_id: str) -> MintJob | None:
+        """Return a mint job."""
+        ...
+
+    async def mint_job_of(self, broker_id: str) -> MintJob | None:
+        """Return a broker's open mint job; there is one at the most."""
+        ...
+
+    async def mint_jobs(self, *, status: MintStatus | None, limit: int) -> Sequence[MintJob]:
+        """Return up to `limit` mint jobs, newest first; of one status, or with None of any."""
         ...
 
     async def battle(self, battle_id: str) -> Battle | None:
@@ -176,6 +229,10 @@ class Reader(Protocol):
         """Return the flags of a player or a broker, oldest first."""
         ...
 
+    async def recent_flags(self, subject: Subject, *, limit: int) -> Sequence[Flag]:
+        """Return up to `limit` flags of all players or of all brokers, newest first."""
+        ...
+
     async def lease(self, name: str) -> Lease | None:
         """Return a lease, whoever holds it, as it was last written."""
         ...
@@ -222,12 +279,31 @@ class Reader(Protocol):
         """Return the newest economy policy; a new store has version 1 with the defaults."""
         ...
 
+    async def policies(self, *, before: int | None, limit: int) -> Sequence[EconomyPolicy]:
+        """Return up to `limit` versions of the policy below version `before`, newest first."""
+        ...
+
     async def balances(self, account: str) -> Mapping[Currency, int]:
         """Return an account's balances; an absent currency is 0."""
         ...
 
     async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
         """Return what a UTC day has emitted so far; a currency it hasn't emitted is absent."""
+        ...
+
+    async def spent(self, day: str) -> Mapping[str, Mapping[Currency, int]]:
+        """Return what the sinks of a UTC day hold, by what `sink_account` names after the day."""
+        ...
+
+    async def movements(self, account: str | None, *, limit: int) -> Sequence[Movement]:
+        """Return up to `limit` postings from or to an account, newest first; with None of all.
+
+        An account of emission or a sink isn't asked for: only others are found by it.
+        """
+        ...
+
+    async def totals(self, day: str) -> Totals:
+        """Return how many players and battles there are, and of a UTC day."""
         ...
 
     async def accounts(self) -> Mapping[tuple[str, Currency], int]:
@@ -256,9 +332,9 @@ class UnitOfWork(Reader, Protocol):
         Raises InvariantViolation if a guarded account would go below 0, for a second answer under
         one key, for a second battle, flag, session, policy or audit row under one id, for a second
         use of a payment, for a second player with one wallet, for a second claim in flight to one
-        recipient, for a second claim that isn't refunded under one seqno of a recipient, and for a
-        second active listing of one broker. A write that raises undoes the whole unit, also if
-        `work` goes on.
+        recipient, for a second claim that isn't refunded under one seqno of a recipient, for a
+        second active listing or open mint job of one broker, and for a second broker of one NFT. A
+        write that raises undoes the whole unit, also if `work` goes on.
         """
         ...
 

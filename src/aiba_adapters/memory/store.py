@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, TypeVar, cast
 
 from aiba_domain.administration.model import (
@@ -15,11 +16,18 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.minting import MintJob, MintStatus
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
 from aiba_domain.economy.emission import EmissionUse
-from aiba_domain.economy.ledger import Posting, emission_prefix, may_go_negative, post
+from aiba_domain.economy.ledger import (
+    Posting,
+    emission_prefix,
+    may_go_negative,
+    post,
+    sink_prefix,
+)
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
@@ -30,11 +38,21 @@ from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
-from aiba_domain.ports import Entry, Reader, Remembered, Scope, Unavailable, UnitOfWork
+from aiba_domain.ports import (
+    Entry,
+    Movement,
+    Reader,
+    Remembered,
+    Scope,
+    Totals,
+    Unavailable,
+    UnitOfWork,
+)
 
 T = TypeVar("T")
 K = TypeVar("K")
 V = TypeVar("V")
+Flagged = TypeVar("Flagged", Broker, Player)
 
 _KEYS: Mapping[type, str] = {
     Player: "id",
@@ -48,6 +66,7 @@ _KEYS: Mapping[type, str] = {
     EconomyPolicy: "version",
     Claim: "id",
     Listing: "id",
+    MintJob: "id",
     UsedPayment: "hash",
     Lease: "name",
     AdminAccount: "email",
@@ -65,7 +84,8 @@ class _State:
     `wallets` maps addresses to players, `flights` vault and recipient to the claim in flight,
     `seqnos` vault, recipient and seqno to the one claim under it that isn't refunded, `claimed` a
     day and a player, None for all, to what their claims come to, `offers` brokers to their active
-    listing; `sources` are the accounts that money came from, ever.
+    listing, `mints` brokers to their open mint job, `nfts` items to their broker; `sources` are the
+    accounts that money came from, ever.
     """
 
     records: dict[type, dict[object, Record]] = field(
@@ -80,6 +100,8 @@ class _State:
     seqnos: dict[tuple[str, str, int], str] = field(default_factory=dict)
     claimed: dict[tuple[str, str | None], int] = field(default_factory=dict)
     offers: dict[str, str] = field(default_factory=dict)
+    mints: dict[str, str] = field(default_factory=dict)
+    nfts: dict[str, str] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -123,6 +145,12 @@ class MemoryStore:
             self._closed = True
 
 
+def _most_flagged(all_of_them: Iterable[Flagged], least: int, limit: int) -> Sequence[Flagged]:
+    found = [each for each in all_of_them if each.anomaly_flags >= least]
+    found.sort(key=lambda each: (each.anomaly_flags, each.updated_at, each.id), reverse=True)
+    return found[:limit]
+
+
 class _MemoryUnitOfWork:
     """Reads and writes the state directly and remembers how to undo each write."""
 
@@ -153,6 +181,35 @@ class _MemoryUnitOfWork:
     async def brokers_of(self, player_id: str) -> Sequence[Broker]:
         mine = [broker for broker in self._all(Broker) if broker.owner_id == player_id]
         return sorted(mine, key=lambda broker: (broker.created_at, broker.id), reverse=True)
+
+    async def broker_of_nft(self, item_address: str) -> Broker | None:
+        owner = self._state.nfts.get(item_address)
+        return None if owner is None else self._get(Broker, owner)
+
+    async def latest_brokers(self, *, minted: bool | None, limit: int) -> Sequence[Broker]:
+        found = [
+            broker
+            for broker in self._all(Broker)
+            if minted is None or minted == bool(broker.nft_item_address)
+        ]
+        return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)[:limit]
+
+    async def flagged_brokers(self, *, least: int, limit: int) -> Sequence[Broker]:
+        return _most_flagged(self._all(Broker), least, limit)
+
+    async def flagged_players(self, *, least: int, limit: int) -> Sequence[Player]:
+        return _most_flagged(self._all(Player), least, limit)
+
+    async def mint_job(self, job_id: str) -> MintJob | None:
+        return self._get(MintJob, job_id)
+
+    async def mint_job_of(self, broker_id: str) -> MintJob | None:
+        job = self._state.mints.get(broker_id)
+        return None if job is None else self._get(MintJob, job)
+
+    async def mint_jobs(self, *, status: MintStatus | None, limit: int) -> Sequence[MintJob]:
+        found = [job for job in self._all(MintJob) if status in (None, job.status)]
+        return sorted(found, key=lambda each: (each.created_at, each.id), reverse=True)[:limit]
 
     async def battle(self, battle_id: str) -> Battle | None:
         return self._get(Battle, battle_id)
@@ -250,6 +307,10 @@ class _MemoryUnitOfWork:
         ]
         return sorted(flags, key=lambda flag: (flag.at, flag.id))
 
+    async def recent_flags(self, subject: Subject, *, limit: int) -> Sequence[Flag]:
+        flags = [flag for flag in self._all(Flag) if flag.subject is subject]
+        return sorted(flags, key=lambda flag: (flag.at, flag.id), reverse=True)[:limit]
+
     async def lease(self, name: str) -> Lease | None:
         return self._get(Lease, name)
 
@@ -286,6 +347,14 @@ class _MemoryUnitOfWork:
     async def policy(self) -> EconomyPolicy:
         return max(self._all(EconomyPolicy), key=lambda policy: policy.version)
 
+    async def policies(self, *, before: int | None, limit: int) -> Sequence[EconomyPolicy]:
+        found = [
+            policy
+            for policy in self._all(EconomyPolicy)
+            if before is None or policy.version < before
+        ]
+        return sorted(found, key=lambda policy: policy.version, reverse=True)[:limit]
+
     async def balances(self, account: str) -> Mapping[Currency, int]:
         held = self._state.balances
         return {
@@ -303,6 +372,32 @@ class _MemoryUnitOfWork:
                 emitted = -balances[account, currency]
                 found.setdefault(currency, {})[account.removeprefix(prefix)] = emitted
         return {currency: EmissionUse(by_arena=arenas) for currency, arenas in found.items()}
+
+    async def spent(self, day: str) -> Mapping[str, Mapping[Currency, int]]:
+        prefix = sink_prefix(day)
+        found: dict[str, dict[Currency, int]] = {}
+        for (account, currency), balance in self._state.balances.items():
+            if account.startswith(prefix):
+                found.setdefault(account.removeprefix(prefix), {})[currency] = balance
+        return found
+
+    async def movements(self, account: str | None, *, limit: int) -> Sequence[Movement]:
+        found = (
+            Movement(at=entry.at, posting=entry.posting)
+            for entry in reversed(self._state.entries)
+            if account is None or account in (entry.posting.debit, entry.posting.credit)
+        )
+        return list(islice(found, limit))
+
+    async def totals(self, day: str) -> Totals:
+        seen = [player for player in self._all(Player) if day_key(player.last_seen_at) == day]
+        fought = [battle for battle in self._all(Battle) if day_key(battle.created_at) == day]
+        return Totals(
+            players=len(self._state.records[Player]),
+            players_seen=len(seen),
+            battles=len(self._state.records[Battle]),
+            battles_fought=len(fought),
+        )
 
     async def accounts(self) -> Mapping[tuple[str, Currency], int]:
         return dict(self._state.balances)
@@ -350,6 +445,8 @@ class _MemoryUnitOfWork:
             self._keep(record)
         for record in removed:
             kind = type(record)
+            if isinstance(record, Broker):
+                self._bind_nft(record, "")
             self._drop(state.records[kind], getattr(record, _KEYS[kind]))
         if remember:
             if remember.scope in state.answers:
@@ -370,6 +467,10 @@ class _MemoryUnitOfWork:
             self._track_day(record)
         elif isinstance(record, Listing):
             self._track_offer(record)
+        elif isinstance(record, MintJob):
+            self._track_mint(record)
+        elif isinstance(record, Broker):
+            self._bind_nft(record, record.nft_item_address)
         self._put(records, key, record)
 
     def _bind_wallet(self, player: Player) -> None:
@@ -428,6 +529,31 @@ class _MemoryUnitOfWork:
             self._put(offers, listing.broker_id, listing.id)
         elif offer == listing.id:
             self._drop(offers, listing.broker_id)
+
+    def _track_mint(self, job: MintJob) -> None:
+        """Keep which mint job of a broker is open; there is one at a time."""
+        mints = self._state.mints
+        open_job = mints.get(job.broker_id)
+        if job.is_open:
+            if open_job not in (None, job.id):
+                raise InvariantViolation(f"a second open mint job of {job.broker_id}")
+            self._put(mints, job.broker_id, job.id)
+        elif open_job == job.id:
+            self._drop(mints, job.broker_id)
+
+    def _bind_nft(self, broker: Broker, item_address: str) -> None:
+        """Keep whose NFT is whose; one NFT has one broker."""
+        nfts = self._state.nfts
+        before = self._get(Broker, broker.id)
+        held = "" if before is None else before.nft_item_address
+        if held == item_address:
+            return
+        if held:
+            self._drop(nfts, held)
+        if item_address:
+            if item_address in nfts:
+                raise InvariantViolation(f"a second broker of the NFT {item_address}")
+            self._put(nfts, item_address, broker.id)
 
     def _get(self, kind: type[T], key: object) -> T | None:
         return cast("T | None", self._state.records[kind].get(key))

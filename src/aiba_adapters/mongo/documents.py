@@ -6,7 +6,7 @@ many, live in one process.
 """
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Final, Generic, Self, TypeVar
 
 from beanie import Document, init_beanie
@@ -22,6 +22,7 @@ from aiba_domain.administration.model import AdminAccount, AdminSession, AuditRo
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
@@ -42,6 +43,19 @@ ClientSession = AsyncClientSession
 
 MARKER_SECONDS: Final = 86_400
 """How long the marker of a unit without postings is kept; no commit is under way so long."""
+
+
+def _flagged() -> IndexModel:
+    """Return the index of whoever has flags, which few have."""
+    return IndexModel(
+        [
+            ("body.anomaly_flags", DESCENDING),
+            ("body.updated_at", DESCENDING),
+            ("_id", DESCENDING),
+        ],
+        name="flagged",
+        partialFilterExpression={"body.anomaly_flags": {"$gt": 0}},
+    )
 
 
 class Shape(BaseModel):
@@ -100,6 +114,7 @@ class PlayerShape(RecordShape[Player]):
     collection = "players"
     kind = Player
     wallet: str | None = None
+    seen_day: str
 
     class Settings:
         """The collection."""
@@ -111,13 +126,19 @@ class PlayerShape(RecordShape[Player]):
                 name="by_wallet",
                 unique=True,
                 partialFilterExpression={"wallet": {"$exists": True}},
-            )
+            ),
+            IndexModel([("seen_day", ASCENDING)], name="by_day"),
+            _flagged(),
         ]
 
     @classmethod
     def found_by(cls, record: Player) -> dict[str, Any]:
-        """By id, and by wallet where there is one."""
-        return {"id": record.id, "wallet": record.wallet or None}
+        """By id, by the day it was last seen on, and by wallet where there is one."""
+        return {
+            "id": record.id,
+            "wallet": record.wallet or None,
+            "seen_day": day_key(record.last_seen_at),
+        }
 
 
 class SessionShape(RecordShape[Session]):
@@ -144,17 +165,32 @@ class BrokerShape(RecordShape[Broker]):
     collection = "brokers"
     kind = Broker
     owner_id: str
+    nft: str | None = None
 
     class Settings:
         """The collection."""
 
         name = "brokers"
-        indexes: Final = [IndexModel([("owner_id", ASCENDING)], name="by_owner")]
+        indexes: Final = [
+            IndexModel([("owner_id", ASCENDING)], name="by_owner"),
+            IndexModel([("body.created_at", DESCENDING), ("_id", DESCENDING)], name="by_age"),
+            IndexModel(
+                [("nft", ASCENDING)],
+                name="by_nft",
+                unique=True,
+                partialFilterExpression={"nft": {"$exists": True}},
+            ),
+            _flagged(),
+        ]
 
     @classmethod
     def found_by(cls, record: Broker) -> dict[str, Any]:
-        """By id, and by owner."""
-        return {"id": record.id, "owner_id": record.owner_id}
+        """By id, by owner, and by NFT where there is one."""
+        return {
+            "id": record.id,
+            "owner_id": record.owner_id,
+            "nft": record.nft_item_address or None,
+        }
 
 
 class BattleShape(RecordShape[Battle]):
@@ -174,7 +210,8 @@ class BattleShape(RecordShape[Battle]):
             IndexModel(
                 [("player_id", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
                 name="by_player",
-            )
+            ),
+            IndexModel([("created_at", ASCENDING)], name="by_time"),
         ]
 
     @classmethod
@@ -259,7 +296,10 @@ class FlagShape(RecordShape[Flag]):
                     ("_id", ASCENDING),
                 ],
                 name="by_subject",
-            )
+            ),
+            IndexModel(
+                [("subject", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)], name="by_time"
+            ),
         ]
 
     @classmethod
@@ -433,6 +473,46 @@ class ListingShape(RecordShape[Listing]):
         return {"id": record.id, "active": record.is_active, "broker_id": record.broker_id}
 
 
+class MintJobShape(RecordShape[MintJob]):
+    """A mint job; a broker has one open one at the most."""
+
+    collection = "mint_jobs"
+    kind = MintJob
+    broker_id: str
+    status: str
+    open: bool
+    created_at: int
+
+    class Settings:
+        """The collection."""
+
+        name = "mint_jobs"
+        indexes: Final = [
+            IndexModel(
+                [("broker_id", ASCENDING)],
+                name="open",
+                unique=True,
+                partialFilterExpression={"open": True},
+            ),
+            IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)], name="by_time"),
+            IndexModel(
+                [("status", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)],
+                name="by_status",
+            ),
+        ]
+
+    @classmethod
+    def found_by(cls, record: MintJob) -> dict[str, Any]:
+        """By id, by broker while it is open, and by status in time."""
+        return {
+            "id": record.id,
+            "broker_id": record.broker_id,
+            "status": record.status.value,
+            "open": record.is_open,
+            "created_at": record.created_at,
+        }
+
+
 class ClaimShape(RecordShape[Claim]):
     """A withdrawal: one in flight to a recipient, one under a seqno that isn't refunded."""
 
@@ -528,11 +608,13 @@ class UnitShape(Shape):
 
     `stamp` is the cluster's time at the unit's first answer. `void` marks a unit that was found not
     to have been committed, and never will be. `expire` is there where nothing was posted.
+    `accounts` are those that it is found by: all that its postings name but emission and sinks.
     """
 
     collection = "units"
     stamp: Timestamp | None = None
     postings: list[dict[str, Any]]
+    accounts: list[str] | None = None
     void: bool = False
     expire: dt.datetime | None = None
 
@@ -547,12 +629,22 @@ class UnitShape(Shape):
                 partialFilterExpression={"stamp": {"$exists": True}},
             ),
             IndexModel(
+                [("accounts", ASCENDING), ("stamp", DESCENDING), ("_id", DESCENDING)],
+                name="by_account",
+                partialFilterExpression={"stamp": {"$exists": True}},
+            ),
+            IndexModel(
                 [("expire", ASCENDING)],
                 name="expiring",
                 expireAfterSeconds=MARKER_SECONDS,
                 partialFilterExpression={"expire": {"$exists": True}},
             ),
         ]
+
+
+def found_by(accounts: Iterable[str]) -> list[str]:
+    """Return those of the accounts of postings by which they are found, each once."""
+    return sorted({each for each in accounts if not each.startswith(("emission:", "sink:"))})
 
 
 class AnswerShape(Shape):
@@ -611,6 +703,7 @@ RECORDS: Final[Mapping[type, type[RecordShape[Any]]]] = {
         PolicyShape,
         ClaimShape,
         ListingShape,
+        MintJobShape,
         PaymentShape,
         LeaseShape,
         AdminAccountShape,

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
 import bson
-from pymongo import ASCENDING, UpdateOne
+from pymongo import ASCENDING, DESCENDING, UpdateOne
 
-from aiba_adapters.mongo.documents import AccountShape, UnitShape
+from aiba_adapters.mongo.documents import AccountShape, UnitShape, found_by
 from aiba_adapters.mongo.shares import SHARES, document_id, is_shared_out
 from aiba_adapters.mongo.transaction import Stored, Transaction
 from aiba_domain.economy.emission import EmissionUse
@@ -20,7 +20,7 @@ from aiba_domain.economy.ledger import (
     net_effects,
 )
 from aiba_domain.money import MAX_AMOUNT, Currency
-from aiba_domain.ports import Entry
+from aiba_domain.ports import Entry, Movement
 
 _AFTER_ALL: Final = "\U0010ffff"
 _IN_MEMORY: Final = 8 * 1024 * 1024
@@ -79,6 +79,43 @@ class Ledger:
                 arenas = found.setdefault(_CURRENCY[currency], {})
                 arenas[arena] = arenas.get(arena, 0) - balance
         return {currency: EmissionUse(by_arena=arenas) for currency, arenas in found.items()}
+
+    async def held_under(self, prefix: str) -> dict[str, dict[Currency, int]]:
+        """Return the balances of the accounts whose names begin with `prefix`, by what follows."""
+        found: dict[str, dict[Currency, int]] = {}
+        stored = await self._transaction.all(
+            AccountShape, {"account": {"$gt": prefix, "$lt": prefix + _AFTER_ALL}}
+        )
+        for each in stored:
+            held = found.setdefault(each["account"].removeprefix(prefix), {})
+            for currency, balance in each["held"].items():
+                held[_CURRENCY[currency]] = held.get(_CURRENCY[currency], 0) + int(balance)
+        return found
+
+    async def movements(self, account: str | None, limit: int) -> list[Movement]:
+        """Return the newest postings of an account or of all; this unit's own come first."""
+        found = [Movement(at=at, posting=each) for at, each in reversed(self.posted)]
+        where: dict[str, Any] = {"stamp": {"$exists": True}}
+        if account is not None:
+            where["accounts"] = account
+        newest = [("stamp", DESCENDING), ("_id", DESCENDING)]
+        for unit in await self._transaction.all(UnitShape, where, sort=newest, limit=limit):
+            found += [
+                Movement(at=int(each["at"]), posting=_posting(each))
+                for each in reversed(unit["postings"])
+            ]
+        mine = [
+            each
+            for each in found
+            if account is None or account in (each.posting.debit, each.posting.credit)
+        ]
+        return mine[:limit]
+
+    def found_by(self) -> list[str]:
+        """Return the accounts that this unit's postings are found by, each once."""
+        return found_by(
+            account for _, posting in self.posted for account in (posting.debit, posting.credit)
+        )
 
     async def post(self, at: int, postings: Sequence[Posting]) -> None:
         """Move the balances, each checked, and keep the postings for the history.

@@ -21,6 +21,7 @@ from aiba_adapters.mongo.documents import (
     GuildShape,
     LeaseShape,
     ListingShape,
+    MintJobShape,
     ModeShape,
     PaymentShape,
     PlayerShape,
@@ -45,18 +46,21 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.minting import MintJob, MintStatus
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim
 from aiba_domain.economy.emission import EmissionUse
+from aiba_domain.economy.ledger import sink_prefix
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
+from aiba_domain.instants import DAY, day_number
 from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
-from aiba_domain.ports import Entry, Remembered, Scope
+from aiba_domain.ports import Entry, Movement, Remembered, Scope, Totals
 
 R = TypeVar("R")
 
@@ -96,6 +100,37 @@ class MongoReads:
         brokers: list[Broker] = await self._records(BrokerShape, {"owner_id": player_id})
         brokers.sort(key=lambda broker: (broker.created_at, broker.id), reverse=True)
         return brokers
+
+    async def broker_of_nft(self, item_address: str) -> Broker | None:
+        if not item_address:
+            return None
+        self._locks.name(f"nft:{item_address}")
+        found: list[Broker] = await self._records(BrokerShape, {"nft": item_address}, limit=1)
+        return found[0] if found else None
+
+    async def latest_brokers(self, *, minted: bool | None, limit: int) -> Sequence[Broker]:
+        where = {} if minted is None else {"nft": {"$exists": minted}}
+        newest = [("body.created_at", DESCENDING), ("_id", DESCENDING)]
+        return await self._records(BrokerShape, where, sort=newest, limit=limit)
+
+    async def flagged_brokers(self, *, least: int, limit: int) -> Sequence[Broker]:
+        return await self._flagged(BrokerShape, least, limit)
+
+    async def flagged_players(self, *, least: int, limit: int) -> Sequence[Player]:
+        return await self._flagged(PlayerShape, least, limit)
+
+    async def mint_job(self, job_id: str) -> MintJob | None:
+        return await self._record(MintJobShape, job_id)
+
+    async def mint_job_of(self, broker_id: str) -> MintJob | None:
+        self._locks.name(f"mint_job_of:{broker_id}")
+        where = {"broker_id": broker_id, "open": True}
+        found: list[MintJob] = await self._records(MintJobShape, where, limit=1)
+        return found[0] if found else None
+
+    async def mint_jobs(self, *, status: MintStatus | None, limit: int) -> Sequence[MintJob]:
+        where = {} if status is None else {"status": status.value}
+        return await self._records(MintJobShape, where, sort=_NEWEST, limit=limit)
 
     async def battle(self, battle_id: str) -> Battle | None:
         return await self._record(BattleShape, battle_id)
@@ -204,6 +239,10 @@ class MongoReads:
         in_time = [("at", ASCENDING), ("_id", ASCENDING)]
         return await self._records(FlagShape, where, sort=in_time)
 
+    async def recent_flags(self, subject: Subject, *, limit: int) -> Sequence[Flag]:
+        newest = [("at", DESCENDING), ("_id", DESCENDING)]
+        return await self._records(FlagShape, {"subject": subject.value}, sort=newest, limit=limit)
+
     async def lease(self, name: str) -> Lease | None:
         return await self._record(LeaseShape, name)
 
@@ -252,6 +291,10 @@ class MongoReads:
         )
         return found[0]
 
+    async def policies(self, *, before: int | None, limit: int) -> Sequence[EconomyPolicy]:
+        where = {} if before is None else {"_id": {"$lt": before}}
+        return await self._records(PolicyShape, where, sort=[("_id", DESCENDING)], limit=limit)
+
     async def balances(self, account: str) -> Mapping[Currency, int]:
         if not is_shared_out(account):
             self._locks.account(account)
@@ -268,6 +311,23 @@ class MongoReads:
     def lock(self, name: str) -> None:
         """Let no two units that lock `name` be committed at once."""
         self._locks.name(name)
+
+    async def spent(self, day: str) -> Mapping[str, Mapping[Currency, int]]:
+        return await self._ledger.held_under(sink_prefix(day))
+
+    async def movements(self, account: str | None, *, limit: int) -> Sequence[Movement]:
+        return await self._ledger.movements(account, limit)
+
+    async def totals(self, day: str) -> Totals:
+        start = day_number(day) * DAY
+        return Totals(
+            players=await self._transaction.size(PlayerShape),
+            players_seen=await self._transaction.count(PlayerShape, {"seen_day": day}),
+            battles=await self._transaction.size(BattleShape),
+            battles_fought=await self._transaction.count(
+                BattleShape, {"created_at": {"$gte": start, "$lt": start + DAY}}
+            ),
+        )
 
     async def accounts(self) -> Mapping[tuple[str, Currency], int]:
         return await self._ledger.accounts()
@@ -294,6 +354,16 @@ class MongoReads:
         if lock and not shape.unchanging:
             self._locks.read(shape, key)
         return shape.record(stored)
+
+    async def _flagged(self, shape: type[RecordShape[R]], least: int, limit: int) -> list[R]:
+        # The index holds only who has flags, which the condition must say for it to be used.
+        most = [
+            ("body.anomaly_flags", DESCENDING),
+            ("body.updated_at", DESCENDING),
+            ("_id", DESCENDING),
+        ]
+        where = {"body.anomaly_flags": {"$gte": max(1, least)}}
+        return await self._records(shape, where, sort=most, limit=limit)
 
     async def _records(
         self, shape: type[RecordShape[R]], where: Mapping[str, Any], **options: Any

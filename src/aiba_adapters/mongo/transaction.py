@@ -58,6 +58,13 @@ class Transaction:
         with self._noted():
             return await self._in(shape).count_documents(where, session=self._session)
 
+    async def size(self, shape: type[Shape]) -> int:
+        """Return how many documents a collection has, by its own count of them.
+
+        Not of this transaction's state but of the newest, which nothing has to be read for.
+        """
+        return await self._in(shape).estimated_document_count()
+
     async def each(
         self, shape: type[Shape], where: Mapping[str, Any], **options: Any
     ) -> AsyncIterator[Stored]:

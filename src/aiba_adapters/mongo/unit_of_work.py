@@ -26,6 +26,7 @@ from aiba_adapters.mongo.transaction import Stored, Transaction
 from aiba_adapters.mongo.values import pack_int, unpack_int
 from aiba_domain.administration.model import AuditRow
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
@@ -141,6 +142,8 @@ class MongoUnitOfWork(MongoReads):
             self.lock(f"flags_of:{record.subject.value}:{record.subject_id}")
         elif isinstance(record, Listing):
             self.lock(f"listing_of:{record.broker_id}")
+        elif isinstance(record, MintJob):
+            self.lock(f"mint_job_of:{record.broker_id}")
         elif isinstance(record, AuditRow):
             self.lock(AUDIT_LOCK)
         if shape.unchanging:
@@ -216,7 +219,12 @@ class MongoUnitOfWork(MongoReads):
         """Return the document by which the unit is known to be committed."""
         postings = self._own_ledger.stored_postings()
         if postings:
-            return {"_id": self.id, "stamp": self._transaction.stamp, "postings": postings}
+            return {
+                "_id": self.id,
+                "stamp": self._transaction.stamp,
+                "postings": postings,
+                "accounts": self._own_ledger.found_by(),
+            }
         return {"_id": self.id, "postings": [], "expire": dt.datetime.now(dt.UTC)}
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiba_adapters.codec import encode
+from aiba_adapters.steps import Pending, SchemaTooNew, Tell
 from aiba_domain.economy.policy import EconomyPolicy
 
 _FIRST: Final = """
@@ -148,11 +149,110 @@ CREATE TRIGGER audit_remains BEFORE DELETE ON audit
 BEGIN SELECT RAISE(ABORT, 'the audit trail is append-only'); END;
 """
 
+# What operators look for. A flag is rare, so only who has some is in an index of flags; a NULL is
+# in none. The accounts are made anew since a table's CHECK can't be changed.
+_OPERATIONS: Final = """
+ALTER TABLE players ADD COLUMN seen_day INTEGER;
+ALTER TABLE players ADD COLUMN flags INTEGER;
+ALTER TABLE players ADD COLUMN updated_at INTEGER;
+ALTER TABLE brokers ADD COLUMN created_at INTEGER;
+ALTER TABLE brokers ADD COLUMN flags INTEGER;
+ALTER TABLE brokers ADD COLUMN updated_at INTEGER;
+ALTER TABLE brokers ADD COLUMN nft TEXT;
+CREATE INDEX flags_by_time ON flags (subject, at, id);
+CREATE TABLE mint_jobs (
+    id TEXT PRIMARY KEY, broker_id TEXT NOT NULL, status TEXT NOT NULL, open INTEGER NOT NULL,
+    created_at INTEGER NOT NULL, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX mint_jobs_open ON mint_jobs (broker_id) WHERE open;
+CREATE INDEX mint_jobs_by_time ON mint_jobs (created_at, id);
+CREATE INDEX mint_jobs_by_status ON mint_jobs (status, created_at, id);
+CREATE TABLE accounts_anew (
+    name TEXT NOT NULL, currency TEXT NOT NULL, balance INTEGER NOT NULL,
+    PRIMARY KEY (name, currency),
+    CHECK (
+        balance >= 0 OR name GLOB 'emission:*' OR name GLOB 'operator:*'
+        OR name GLOB 'legacy:*' OR name = 'chain'
+    )
+) WITHOUT ROWID;
+INSERT INTO accounts_anew SELECT name, currency, balance FROM accounts;
+DROP TABLE accounts;
+ALTER TABLE accounts_anew RENAME TO accounts;
+CREATE INDEX entries_by_debit ON entries (debit, number)
+    WHERE debit NOT GLOB 'emission:*' AND debit NOT GLOB 'sink:*';
+CREATE INDEX entries_by_credit ON entries (credit, number)
+    WHERE credit NOT GLOB 'emission:*' AND credit NOT GLOB 'sink:*';
+"""
+
+_DAY_MS: Final = 86_400_000
+
+
+def _find_players(connection: sqlite3.Connection, after: str, limit: int) -> tuple[int, str]:
+    """Let players be found by the day they were last seen on, and by their flags."""
+    return _fill(
+        connection,
+        "players",
+        f"seen_day = json_extract(body, '$.last_seen_at') / {_DAY_MS},"
+        " flags = json_extract(body, '$.anomaly_flags'),"
+        " updated_at = json_extract(body, '$.updated_at')",
+        after,
+        limit,
+    )
+
+
+def _find_brokers(connection: sqlite3.Connection, after: str, limit: int) -> tuple[int, str]:
+    """Let brokers be found by their age and by their flags."""
+    return _fill(
+        connection,
+        "brokers",
+        "created_at = json_extract(body, '$.created_at'),"
+        " flags = json_extract(body, '$.anomaly_flags'),"
+        " updated_at = json_extract(body, '$.updated_at')",
+        after,
+        limit,
+    )
+
+
+def _fill(
+    connection: sqlite3.Connection, table: str, columns: str, after: str, limit: int
+) -> tuple[int, str]:
+    rows = connection.execute(
+        f"UPDATE {table} SET {columns} WHERE id IN"  # noqa: S608 - fixed texts
+        f" (SELECT id FROM {table} WHERE id > ? ORDER BY id LIMIT ?) RETURNING id",
+        (after, limit),
+    ).fetchall()
+    return len(rows), max((row[0] for row in rows), default=after)
+
+
+# How many players were last seen on each day, and how many battles were fought, kept by the
+# database itself: whoever asks reads a row, and a player's is written once a day.
+_COUNTS: Final = """
+CREATE INDEX players_flagged ON players (flags, updated_at, id) WHERE flags > 0;
+CREATE INDEX brokers_flagged ON brokers (flags, updated_at, id) WHERE flags > 0;
+CREATE INDEX brokers_by_age ON brokers (created_at, id);
+CREATE UNIQUE INDEX brokers_by_nft ON brokers (nft) WHERE nft IS NOT NULL;
+CREATE TABLE seen_days (day INTEGER PRIMARY KEY, players INTEGER NOT NULL);
+INSERT INTO seen_days SELECT seen_day, COUNT(*) FROM players GROUP BY seen_day;
+CREATE TRIGGER players_come AFTER INSERT ON players BEGIN
+    INSERT INTO seen_days VALUES (new.seen_day, 1)
+        ON CONFLICT (day) DO UPDATE SET players = players + 1;
+END;
+CREATE TRIGGER players_come_again AFTER UPDATE OF seen_day ON players
+WHEN old.seen_day IS NOT new.seen_day BEGIN
+    UPDATE seen_days SET players = players - 1 WHERE day = old.seen_day;
+    INSERT INTO seen_days VALUES (new.seen_day, 1)
+        ON CONFLICT (day) DO UPDATE SET players = players + 1;
+END;
+CREATE TABLE battle_days (day INTEGER PRIMARY KEY, battles INTEGER NOT NULL);
+INSERT INTO battle_days SELECT created_at / 86400000, COUNT(*) FROM battles GROUP BY 1;
+CREATE TRIGGER battles_fought AFTER INSERT ON battles BEGIN
+    INSERT INTO battle_days VALUES (new.created_at / 86400000, 1)
+        ON CONFLICT (day) DO UPDATE SET battles = battles + 1;
+END;
+"""
+
 BATCH: Final = 1_000
 """How many rows a data step rewrites in one transaction: a server waits no longer than for that."""
-
-Tell = Callable[[str, int, int], None]
-"""Told of progress: which step, how much of it is done, and how much it is in all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +271,26 @@ class DataStep:
 
 Step = str | DataStep
 
-STEPS: Final[tuple[Step, ...]] = (_FIRST, _CLAIMS, _PAYMENTS, _CLAIM_DAYS, _LEASES, _ADMINISTRATION)
+STEPS: Final[tuple[Step, ...]] = (
+    _FIRST,
+    _CLAIMS,
+    _PAYMENTS,
+    _CLAIM_DAYS,
+    _LEASES,
+    _ADMINISTRATION,
+    _OPERATIONS,
+    DataStep(
+        does="let players be found by day and flags",
+        total="SELECT COUNT(*) FROM players",
+        batch=_find_players,
+    ),
+    DataStep(
+        does="let brokers be found by age and flags",
+        total="SELECT COUNT(*) FROM brokers",
+        batch=_find_brokers,
+    ),
+    _COUNTS,
+)
 """The steps in order; step n leads to schema version n."""
 
 _NOTES: Final = """
@@ -183,19 +302,6 @@ _HEAD: Final = re.compile(
     r"\s*(CREATE (?:UNIQUE )?(?:TABLE|INDEX|TRIGGER)|ALTER TABLE|DROP \w+|INSERT INTO|UPDATE"
     r"|DELETE FROM) (\w+)"
 )
-
-
-class SchemaTooNew(Exception):  # noqa: N818 - named for the state of the file
-    """The database was written by a later version of this package, which alone may open it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pending:
-    """A step that a database has yet to take: its number, what it does, how many rows it did."""
-
-    number: int
-    does: Sequence[str]
-    done: int = 0
 
 
 def pending(connection: sqlite3.Connection) -> Sequence[Pending]:

@@ -22,22 +22,29 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.minting import MintJob, MintStatus
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
 from aiba_domain.economy.emission import EmissionUse
-from aiba_domain.economy.ledger import Posting, check_balance, emission_prefix, net_effects
+from aiba_domain.economy.ledger import (
+    Posting,
+    check_balance,
+    emission_prefix,
+    net_effects,
+    sink_prefix,
+)
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
-from aiba_domain.instants import day_key
+from aiba_domain.instants import DAY, day_key, day_number
 from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
-from aiba_domain.ports import Entry, Remembered, Scope
+from aiba_domain.ports import Entry, Movement, Remembered, Scope, Totals
 
 T = TypeVar("T")
 
@@ -45,6 +52,21 @@ _EARLIEST: Final = -(2**63)
 _LATEST: Final = 2**63 - 1
 _AFTER_ALL: Final = "\U0010ffff"
 _CURRENCY: Final = {currency.value: currency for currency in Currency}
+_FLAGGED: Final = (
+    "SELECT body FROM {} WHERE flags > 0 AND flags >= ?"
+    " ORDER BY flags DESC, updated_at DESC, id DESC LIMIT ?"
+)
+_ENTRY: Final = (
+    "number, at, currency, amount, debit, credit, reason, arena, league, source_type, source_id"
+)
+# Each side is in an index of its own, which the same words as the index's let SQLite use.
+_SIDE: Final = (
+    f"SELECT * FROM (SELECT {_ENTRY} FROM entries WHERE {{0}} = :account"  # noqa: S608 - fixed texts
+    " AND {0} NOT GLOB 'emission:*' AND {0} NOT GLOB 'sink:*' ORDER BY number DESC LIMIT :limit)"
+)
+_MOVEMENTS: Final = (
+    f"{_SIDE.format('debit')} UNION ALL {_SIDE.format('credit')} ORDER BY 1 DESC LIMIT :limit"
+)
 
 
 class SqliteUnitOfWork:
@@ -74,6 +96,34 @@ class SqliteUnitOfWork:
         brokers = self._all(Broker, "SELECT body FROM brokers WHERE owner_id = ?", player_id)
         brokers.sort(key=lambda broker: (broker.created_at, broker.id), reverse=True)
         return brokers
+
+    async def broker_of_nft(self, item_address: str) -> Broker | None:
+        return self._one(Broker, "SELECT body FROM brokers WHERE nft = ?", item_address)
+
+    async def latest_brokers(self, *, minted: bool | None, limit: int) -> Sequence[Broker]:
+        which = {None: "", True: "WHERE nft IS NOT NULL", False: "WHERE nft IS NULL"}[minted]
+        query = f"SELECT body FROM brokers {which} ORDER BY created_at DESC, id DESC LIMIT ?"  # noqa: S608 - fixed texts
+        return self._all(Broker, query, limit)
+
+    async def flagged_brokers(self, *, least: int, limit: int) -> Sequence[Broker]:
+        return self._all(Broker, _FLAGGED.format("brokers"), least, limit)
+
+    async def flagged_players(self, *, least: int, limit: int) -> Sequence[Player]:
+        return self._all(Player, _FLAGGED.format("players"), least, limit)
+
+    async def mint_job(self, job_id: str) -> MintJob | None:
+        return self._one(MintJob, "SELECT body FROM mint_jobs WHERE id = ?", job_id)
+
+    async def mint_job_of(self, broker_id: str) -> MintJob | None:
+        query = "SELECT body FROM mint_jobs WHERE open AND broker_id = ?"
+        return self._one(MintJob, query, broker_id)
+
+    async def mint_jobs(self, *, status: MintStatus | None, limit: int) -> Sequence[MintJob]:
+        newest = "ORDER BY created_at DESC, id DESC LIMIT ?"
+        if status is None:
+            return self._all(MintJob, f"SELECT body FROM mint_jobs {newest}", limit)  # noqa: S608 - fixed texts
+        query = f"SELECT body FROM mint_jobs WHERE status = ? {newest}"  # noqa: S608 - fixed texts
+        return self._all(MintJob, query, status, limit)
 
     async def battle(self, battle_id: str) -> Battle | None:
         return self._one(Battle, "SELECT body FROM battles WHERE id = ?", battle_id)
@@ -189,6 +239,10 @@ class SqliteUnitOfWork:
             subject_id,
         )
 
+    async def recent_flags(self, subject: Subject, *, limit: int) -> Sequence[Flag]:
+        query = "SELECT body FROM flags WHERE subject = ? ORDER BY at DESC, id DESC LIMIT ?"
+        return self._all(Flag, query, subject, limit)
+
     async def lease(self, name: str) -> Lease | None:
         return self._one(Lease, "SELECT body FROM leases WHERE name = ?", name)
 
@@ -234,6 +288,10 @@ class SqliteUnitOfWork:
         row = self._execute("SELECT body FROM policies ORDER BY version DESC LIMIT 1").fetchone()
         return decode_shared(EconomyPolicy, row[0])
 
+    async def policies(self, *, before: int | None, limit: int) -> Sequence[EconomyPolicy]:
+        query = "SELECT body FROM policies WHERE version < ? ORDER BY version DESC LIMIT ?"
+        return self._all(EconomyPolicy, query, _LATEST if before is None else before, limit)
+
     async def balances(self, account: str) -> Mapping[Currency, int]:
         rows = self._execute("SELECT currency, balance FROM accounts WHERE name = ?", (account,))
         return {_CURRENCY[currency]: balance for currency, balance in rows}
@@ -249,31 +307,45 @@ class SqliteUnitOfWork:
             found.setdefault(currency, {})[name.removeprefix(prefix)] = amount
         return {_CURRENCY[name]: EmissionUse(by_arena=by) for name, by in found.items()}
 
+    async def spent(self, day: str) -> Mapping[str, Mapping[Currency, int]]:
+        prefix = sink_prefix(day)
+        rows = self._execute(
+            "SELECT name, currency, balance FROM accounts WHERE name > ? AND name < ?",
+            (prefix, prefix + _AFTER_ALL),
+        )
+        found: dict[str, dict[Currency, int]] = {}
+        for name, currency, balance in rows:
+            found.setdefault(name.removeprefix(prefix), {})[_CURRENCY[currency]] = balance
+        return found
+
+    async def movements(self, account: str | None, *, limit: int) -> Sequence[Movement]:
+        if account is None:
+            query = f"SELECT {_ENTRY} FROM entries ORDER BY number DESC LIMIT ?"  # noqa: S608 - fixed texts
+            rows = self._execute(query, (limit,))
+        else:
+            rows = self._execute(_MOVEMENTS, {"account": account, "limit": limit})
+        return [Movement(at=row[1], posting=_posting(row)) for row in rows]
+
+    async def totals(self, day: str) -> Totals:
+        number = day_number(day)
+        seen = "SELECT SUM(players), SUM(players) FILTER (WHERE day = ?) FROM seen_days"
+        fought = "SELECT SUM(battles), SUM(battles) FILTER (WHERE day = ?) FROM battle_days"
+        players = self._execute(seen, (number,)).fetchone()
+        battles = self._execute(fought, (number,)).fetchone()
+        return Totals(
+            players=players[0] or 0,
+            players_seen=players[1] or 0,
+            battles=battles[0] or 0,
+            battles_fought=battles[1] or 0,
+        )
+
     async def accounts(self) -> Mapping[tuple[str, Currency], int]:
         rows = self._execute("SELECT name, currency, balance FROM accounts")
         return {(name, Currency(currency)): balance for name, currency, balance in rows}
 
     def entries(self) -> Iterable[Entry]:
-        rows = self._execute(
-            "SELECT number, at, currency, amount, debit, credit, reason, arena, league,"
-            " source_type, source_id FROM entries ORDER BY number"
-        )
-        for row in rows:
-            yield Entry(
-                number=row[0],
-                at=row[1],
-                posting=Posting(
-                    currency=Currency(row[2]),
-                    amount=row[3],
-                    debit=row[4],
-                    credit=row[5],
-                    reason=row[6],
-                    arena=row[7],
-                    league=row[8],
-                    source_type=row[9],
-                    source_id=row[10],
-                ),
-            )
+        for row in self._execute(f"SELECT {_ENTRY} FROM entries ORDER BY number"):  # noqa: S608 - fixed texts
+            yield Entry(number=row[0], at=row[1], posting=_posting(row))
 
     async def remembered(self, scope: Scope) -> Remembered | None:
         row = self._execute(
@@ -389,6 +461,21 @@ class SqliteUnitOfWork:
         return [decode(kind, body) for (body,) in self._execute(query, values)]
 
 
+def _posting(row: tuple[Any, ...]) -> Posting:
+    """Return the posting of a row of `_ENTRY`."""
+    return Posting(
+        currency=_CURRENCY[row[2]],
+        amount=row[3],
+        debit=row[4],
+        credit=row[5],
+        reason=row[6],
+        arena=row[7],
+        league=row[8],
+        source_type=row[9],
+        source_id=row[10],
+    )
+
+
 def _ordered(seqno: int) -> str:
     """Write an unsigned 64-bit number as text that sorts alike; SQLite's integers are signed."""
     return f"{seqno:020d}"
@@ -398,18 +485,39 @@ def _ordered(seqno: int) -> str:
 _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] = {
     Player: (
         (
-            "INSERT INTO players VALUES (?, ?, ?) ON CONFLICT (id)"
-            " DO UPDATE SET body = excluded.body, wallet = excluded.wallet"
+            "INSERT INTO players VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
+            " DO UPDATE SET body = excluded.body, wallet = excluded.wallet,"
+            " seen_day = excluded.seen_day, flags = excluded.flags,"
+            " updated_at = excluded.updated_at"
         ),
-        lambda player: (player.id, encode(player), player.wallet or None),
+        lambda player: (
+            player.id,
+            encode(player),
+            player.wallet or None,
+            player.last_seen_at // DAY,
+            player.anomaly_flags,
+            player.updated_at,
+        ),
     ),
     Session: (
         "INSERT INTO sessions VALUES (?, ?)",
         lambda session: (session.id, encode(session)),
     ),
     Broker: (
-        "INSERT OR REPLACE INTO brokers VALUES (?, ?, ?)",
-        lambda broker: (broker.id, broker.owner_id, encode(broker)),
+        (
+            "INSERT INTO brokers VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
+            " DO UPDATE SET owner_id = excluded.owner_id, body = excluded.body,"
+            " flags = excluded.flags, updated_at = excluded.updated_at, nft = excluded.nft"
+        ),
+        lambda broker: (
+            broker.id,
+            broker.owner_id,
+            encode(broker),
+            broker.created_at,
+            broker.anomaly_flags,
+            broker.updated_at,
+            broker.nft_item_address or None,
+        ),
     ),
     Battle: (
         "INSERT INTO battles VALUES (?, ?, ?, ?)",
@@ -454,6 +562,13 @@ _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] 
     AuditRow: (
         "INSERT INTO audit VALUES (?, ?, ?, ?, ?)",
         lambda row: (row.number, row.at, folded(row.email), folded(row.path), encode(row)),
+    ),
+    MintJob: (
+        (
+            "INSERT INTO mint_jobs VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
+            " DO UPDATE SET status = excluded.status, open = excluded.open, body = excluded.body"
+        ),
+        lambda job: (job.id, job.broker_id, job.status, job.is_open, job.created_at, encode(job)),
     ),
     Listing: (
         (

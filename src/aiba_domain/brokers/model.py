@@ -27,7 +27,8 @@ class Stat(StrEnum):
 class Broker:
     """One broker of a player. `cooldowns` holds each mode's last use by mode key.
 
-    `created_with_ton_tx_hash` names the payment it was bought with, `""` for one that wasn't.
+    `created_with_ton_tx_hash` names the payment it was bought with, `""` for one that wasn't. The
+    NFT's fields are `""` and None for a broker that isn't minted.
     """
 
     id: str
@@ -49,6 +50,10 @@ class Broker:
     ban: Ban | None = None
     anomaly_flags: int = 0
     created_with_ton_tx_hash: str = ""
+    nft_collection_address: str = ""
+    nft_item_address: str = ""
+    nft_item_index: int | None = None
+    metadata_uri: str = ""
 
     def is_banned(self, now: int) -> bool:
         """Tell whether a ban binds the broker at `now`."""

@@ -18,11 +18,26 @@ RESERVE: Final = "reserve"
 """The stability reserve."""
 CLAIMS: Final = "claims"
 """AIBA reserved for withdrawals that are not settled on the chain yet."""
+BUYBACK: Final = "buyback"
+"""What is set aside to buy AIBA back."""
 CHAIN: Final = "chain"
 """AIBA that left for the chain, from which it can come back by a payment."""
 
-_GUARDED: Final = ("player:", "guild:", TREASURY, RESERVE, CLAIMS, "sink:")
-_ROOTS: Final = ("player", "guild", "emission", "sink", TREASURY, RESERVE, CLAIMS, CHAIN)
+_GUARDED: Final = ("player:", "guild:", TREASURY, RESERVE, BUYBACK, CLAIMS, "sink:", "held:")
+_ROOTS: Final = (
+    "player",
+    "guild",
+    "emission",
+    "sink",
+    "operator",
+    "legacy",
+    "held",
+    TREASURY,
+    RESERVE,
+    BUYBACK,
+    CLAIMS,
+    CHAIN,
+)
 
 
 def player_account(player_id: str) -> str:
@@ -50,11 +65,29 @@ def emission_prefix(day: str) -> str:
 
 def sink_account(day: str, reason: str, arena: str) -> str:
     """Name the account that money spent for a reason on a UTC day goes to, never to come back."""
-    return f"sink:{day}:{reason}:{arena}"
+    return f"{sink_prefix(day)}{reason}:{arena}"
+
+
+def sink_prefix(day: str) -> str:
+    """Return what the names of a UTC day's sinks begin with."""
+    return f"sink:{day}:"
+
+
+def operator_account(purpose: str) -> str:
+    """Name the account that operators bring money in by, for one purpose, and take it out to.
+
+    Its balance is minus what came in, less what was taken out again.
+    """
+    return f"operator:{purpose}"
+
+
+def held_account(kind: str, owner_id: str) -> str:
+    """Name the account of an owner's money that nobody can spend here yet, such as a stake."""
+    return f"held:{kind}:{owner_id}"
 
 
 def may_go_negative(account: str) -> bool:
-    """Tell whether an account may owe: only emission and the chain are sources of money."""
+    """Tell whether an account may owe: emission, operators, the chain, the service before."""
     return not account.startswith(_GUARDED)
 
 

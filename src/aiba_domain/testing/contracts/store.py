@@ -4,6 +4,7 @@ from aiba_domain.testing.contracts.claims import ClaimsContract
 from aiba_domain.testing.contracts.desk import Desk
 from aiba_domain.testing.contracts.idempotency import IdempotencyContract
 from aiba_domain.testing.contracts.ledger import LedgerContract
+from aiba_domain.testing.contracts.operations import OperationsContract
 from aiba_domain.testing.contracts.payments import PaymentsContract
 from aiba_domain.testing.contracts.reads import ReadsContract
 from aiba_domain.testing.contracts.records import RecordsContract
@@ -44,6 +45,7 @@ class StoreContract(
     IdempotencyContract,
     RecordsContract,
     ReadsContract,
+    OperationsContract,
     ClaimsContract,
     PaymentsContract,
     RecoveryContract,

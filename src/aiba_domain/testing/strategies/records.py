@@ -14,6 +14,7 @@ from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS, GameMode, mode_id
 from aiba_domain.battle.receipt import Receipt, battle_id
 from aiba_domain.battle.resolve import BattleInputs, Emission, GuildMatch, resolve, settle
 from aiba_domain.brokers.listing import Listing, ListingState
+from aiba_domain.brokers.minting import MintJob, MintStatus
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import VALIDITY_S, ChainView, Claim, ClaimState
 from aiba_domain.claims.commands import (
@@ -168,6 +169,24 @@ def listings() -> st.SearchStrategy[Listing]:
     )
 
 
+def mint_jobs() -> st.SearchStrategy[MintJob]:
+    """Mint jobs in any state, each of a broker of its own."""
+    return st.builds(
+        MintJob,
+        id=ids(),
+        broker_id=ids(),
+        player_id=player_ids(),
+        aiba_paid=amounts(),
+        created_at=instants(),
+        updated_at=instants(),
+        status=st.sampled_from(MintStatus),
+        nft_collection_address=texts(),
+        nft_item_address=texts(),
+        error_message=texts(),
+        ended_at=maybe(instants()),
+    ).map(lambda job: replace(job, broker_id=job.id))
+
+
 def sessions() -> st.SearchStrategy[Session]:
     """Sessions."""
     return st.builds(
@@ -199,7 +218,11 @@ def brokers() -> st.SearchStrategy[Broker]:
         ban=maybe(bans()),
         anomaly_flags=st.integers(0, SMALL),
         created_with_ton_tx_hash=st.just("") | tx_hashes(),
-    )
+        nft_collection_address=texts(),
+        nft_item_address=st.sampled_from(("", "minted")),
+        nft_item_index=maybe(amounts()),
+        metadata_uri=texts(),
+    ).map(lambda broker: replace(broker, nft_item_address=broker.nft_item_address and broker.id))
 
 
 def guilds() -> st.SearchStrategy[Guild]:
@@ -422,6 +445,7 @@ RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
     EconomyPolicy: policies(),
     Claim: claims(),
     Listing: listings(),
+    MintJob: mint_jobs(),
     UsedPayment: used_payments(),
     Lease: leases(),
 }
@@ -437,6 +461,7 @@ def postings(draw: st.DrawFn, *, amount: st.SearchStrategy[int] | None = None) -
                 (
                     "chain",
                     "treasury",
+                    "operator:credit",
                     "player:1",
                     "player:2",
                     "guild:000000000000000000000001",
