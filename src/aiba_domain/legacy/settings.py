@@ -1,0 +1,171 @@
+"""The economy's settings of the service before as the next version of the policy."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from fractions import Fraction
+from math import floor
+from typing import Any, Final
+
+from aiba_domain.economy.policy import RANGES, EconomyPolicy, next_version
+from aiba_domain.economy.rewards import RewardRates
+from aiba_domain.economy.windows import HOURS, EmissionWindow, EmissionWindows
+from aiba_domain.errors import InvalidInput
+from aiba_domain.legacy.fields import Fields
+from aiba_domain.legacy.findings import Code
+from aiba_domain.legacy.values import Plain, number
+from aiba_domain.legacy.world import factor
+from aiba_domain.money import MAX_AMOUNT
+
+CONFIG: Final = "economyconfigs"
+
+WHOLE: Final[Mapping[str, str]] = {
+    "dailyCapAiba": "daily_cap_aiba",
+    "dailyCapNeur": "daily_cap_neur",
+    "dailyRewardNeur": "daily_reward_neur",
+    "dailyComboRequirementAiba": "daily_combo_requirement_aiba",
+    "dailyComboBonusAiba": "daily_combo_bonus_aiba",
+    "trainNeurCost": "train_neur_cost",
+    "repairNeurCost": "repair_neur_cost",
+    "upgradeAibaCost": "upgrade_aiba_cost",
+    "combineNeurCost": "combine_neur_cost",
+    "mintAibaCost": "mint_aiba_cost",
+    "battleMaxEnergy": "battle_max_energy",
+    "battleEnergyRegenSecondsPerEnergy": "battle_energy_regen_seconds_per_energy",
+    "battleAnomalyScoreMax": "battle_anomaly_score_max",
+    "battleAutoBanBrokerAnomalyFlags": "battle_auto_ban_broker_anomaly_flags",
+    "battleAutoBanUserAnomalyFlags": "battle_auto_ban_user_anomaly_flags",
+    "battleAutoBanUserMinutes": "battle_auto_ban_user_minutes",
+    "createBrokerCostTonNano": "create_broker_cost_ton_nano",
+    "marketplaceDefaultNewBrokerPriceAIBA": "marketplace_default_new_broker_price_aiba",
+    "boostProfileCostTonNano": "boost_profile_cost_ton_nano",
+    "boostProfileDurationDays": "boost_profile_duration_days",
+    "giftCostTonNano": "gift_cost_ton_nano",
+    "createGroupCostTonNano": "create_group_cost_ton_nano",
+    "boostGroupCostTonNano": "boost_group_cost_ton_nano",
+    "leaderboardTopFreeCreate": "leaderboard_top_free_create",
+    "courseCompletionBadgeMintCostTonNano": "course_completion_badge_mint_cost_ton_nano",
+    "fullCourseCompletionCertificateMintCostTonNano": (
+        "full_course_completion_certificate_mint_cost_ton_nano"
+    ),
+}
+"""The settings that are whole numbers in both services."""
+
+RATES: Final[Mapping[str, str]] = {
+    "baseRewardAibaPerScore": "aiba_per_score",
+    "baseRewardNeurPerScore": "neur_per_score",
+    "streakMultiplierAt7Days": "streak_multiplier_at_7_days",
+    "streakMultiplierAt30Days": "streak_multiplier_at_30_days",
+    "streakCapMultiplier": "streak_cap_multiplier",
+    "battleWinStreakBonusBps": "win_streak_bonus_bps",
+    "premiumRewardMultiplier": "premium_multiplier",
+    "referralUnlock3BonusBps": "invite_bonus_bps",
+    "guildCreatorShareBps": "guild_creator_share_bps",
+    "creatorPercentBps": "creator_percent_bps",
+    "creatorTier100RefsBps": "creator_tier_100_bps",
+    "creatorTier1000RefsBps": "creator_tier_1000_bps",
+    "creatorTier10000RefsBps": "creator_tier_10000_bps",
+    "starRewardPerBattle": "stars_per_win",
+    "diamondRewardFirstWin": "diamonds_first_win",
+}
+"""The settings that decide what a battle pays."""
+
+SPLIT: Final[Mapping[str, str]] = {
+    "tokenSplitBurnBps": "burn_bps",
+    "tokenSplitTreasuryBps": "treasury_bps",
+    "tokenSplitRewardsBps": "rewards_bps",
+    "tokenSplitStakingBps": "staking_bps",
+}
+CAPS: Final[Mapping[str, str]] = {
+    "dailyCapAibaByArena": "daily_cap_aiba_by_arena",
+    "dailyCapNeurByArena": "daily_cap_neur_by_arena",
+}
+HOURS_OF: Final = ("emissionStartHourUtc", "emissionEndHourUtc")
+OVERRIDES: Final = "emissionWindowsUtc"
+
+TAKEN: Final = frozenset({*WHOLE, *RATES, *SPLIT, *CAPS, *HOURS_OF, OVERRIDES})
+"""The settings that have a place here; the others are kept aside."""
+
+
+def policy(row: Fields, current: EconomyPolicy, now: int) -> EconomyPolicy:
+    """Return the policy that a configuration means, as the one after `current`.
+
+    A value outside its range is noted and becomes the nearest in range, or stays as it was.
+    """
+    changes: dict[str, Any] = {}
+    for name, ours in WHOLE.items():
+        if row.document.get(name) is not None:
+            low, high = RANGES[ours]
+            changes[ours] = _whole(row, name, getattr(current, ours), low, high)
+    changes["rewards"] = _rates(row, current.rewards)
+    split = {
+        ours: _whole(row, name, getattr(current.token_split, ours), 0, 10_000)
+        for name, ours in SPLIT.items()
+    }
+    changes["token_split"] = replace(current.token_split, **split)
+    for name, ours in CAPS.items():
+        changes[ours] = _caps(row, name)
+    changes["emission_windows"] = _windows(row)
+    return next_version(current, changes, now)
+
+
+def _whole(row: Fields, name: str, default: int, low: int, high: int) -> int:
+    value = row.document.get(name)
+    if value is None:
+        return default
+    found = number(value)
+    if found is None:
+        row.note(Code.CONFIG_RANGE, name)
+        return default
+    kept = min(high, max(low, floor(found)))
+    if kept != found:
+        row.note(Code.CONFIG_RANGE, name)
+    return kept
+
+
+def _rates(row: Fields, current: RewardRates) -> RewardRates:
+    kept = current
+    kinds = {item.name: item.type for item in fields(RewardRates)}
+    for name, ours in RATES.items():
+        value = row.document.get(name)
+        if value is None:
+            continue
+        try:
+            rate = factor(value)
+            changes: dict[str, Any] = {ours: floor(rate) if kinds[ours] is int else rate}
+            kept = replace(kept, **changes)
+        except InvalidInput:
+            row.note(Code.CONFIG_RANGE, name)
+    return kept
+
+
+def _caps(row: Fields, name: str) -> Mapping[str, int]:
+    kept = {}
+    for arena, value in sorted(row.part(name).items()):
+        cap = number(value)
+        if cap is None or not 0 <= cap <= MAX_AMOUNT:
+            row.note(Code.CONFIG_RANGE, f"{name}.{arena}")
+        else:
+            kept[arena] = floor(cap)
+    return kept
+
+
+def _windows(row: Fields) -> EmissionWindows:
+    start, end = HOURS_OF
+    usual = _window(row.document.get(start, 0), row.document.get(end, HOURS))
+    overrides = {}
+    for key, value in sorted(row.part(OVERRIDES).items()):
+        if isinstance(value, Mapping):
+            overrides[key] = _window(value.get("startHourUtc", 0), value.get("endHourUtc", HOURS))
+        else:
+            row.note(Code.CONFIG_RANGE, f"{OVERRIDES}.{key}")
+    return EmissionWindows(usual=usual, overrides=overrides)
+
+
+def _window(start: Plain, end: Plain) -> EmissionWindow:
+    """Return a window as the service before has read it: floored, clamped, else all day."""
+    return EmissionWindow(start_hour=_hour(start, 0), end_hour=_hour(end, HOURS))
+
+
+def _hour(value: Plain, default: int) -> int:
+    found = number(value)
+    return default if found is None else min(HOURS, max(0, floor(Fraction(found))))
