@@ -10,12 +10,13 @@ from aiba_adapters.signing.local import LocalSigner, oracle_key
 from aiba_adapters.signing.oracle_keys import NamedKeys, VaultKeys
 from aiba_adapters.signing.remote import RemoteSigner
 from aiba_adapters.toncenter.endpoints import Provider, endpoint
+from aiba_adapters.toncenter.meter import Meter
 from aiba_adapters.toncenter.reader import Freshness, ToncenterReader, open_reader
 from aiba_domain.application.purchases import Cashier, Purchases
 from aiba_domain.application.withdrawals import Contracts, Withdrawals
 from aiba_domain.claims.ports import Signer, VaultReader
 from aiba_domain.leases.model import LeaseLost
-from aiba_domain.ports import Unavailable
+from aiba_domain.ports import Clock, Unavailable
 from aiba_entry.chain_metrics import ChainMetrics, Settled
 from aiba_entry.container import Container
 from aiba_entry.duty import Duty
@@ -76,6 +77,11 @@ async def on_chain(container: Container) -> AsyncIterator[None]:
 
 
 def reader_for(ton: TonSettings, container: Container) -> ToncenterReader:
+    """Return the reader of the chain that the settings name, told to the metrics."""
+    return reader_of(ton, clock=container.clock(), meter=container.metrics().chain)
+
+
+def reader_of(ton: TonSettings, *, clock: Clock, meter: Meter | None = None) -> ToncenterReader:
     """Return the reader of the chain that the settings name."""
     first = Provider(url=ton.provider_url, api_key=ton.api_key, requests_per_s=ton.requests_per_s)
     providers = [first]
@@ -87,10 +93,10 @@ def reader_for(ton: TonSettings, container: Container) -> ToncenterReader:
     lag_s = None if ton.chain_keeps_own_time else Freshness().lag_s
     return open_reader(
         providers,
-        clock=container.clock(),
+        clock=clock,
         network=int(ton.network),
         freshness=Freshness(lag_s=lag_s),
-        meter=container.metrics().chain,
+        meter=meter,
     )
 
 

@@ -43,6 +43,12 @@ class RedisSettings:
         return "RedisSettings([hidden])"
 
 
+def url_password(url: str) -> str | None:
+    """Return the password in a URL, as it is meant; None if it holds none."""
+    found = _NETWORK_URL.fullmatch(url)
+    return unquote(found["password"]) if found and found["password"] else None
+
+
 def load_redis(secret: Get, get: Get, fault: Fault) -> RedisSettings | None:
     """Return what the environment says of Redis, None where it says nothing.
 

@@ -1,45 +1,35 @@
-"""Settings: environment variables in, one frozen value out, or every fault named at once."""
+"""Settings: environment variables in, one frozen value out, or every fault named at once.
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+`forms` says what a value looks like, `readiness.checks` what production asks for beside that.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Final, TypeVar
-from urllib.parse import urlsplit
+from typing import Final
 
+from aiba_entry import forms
 from aiba_entry.admin_settings import AdminSettings, load_admin
 from aiba_entry.dev_secrets import DevSecretsUnusable, dev_secrets
+from aiba_entry.forms import AppEnv, Network, is_loopback
 from aiba_entry.mongo_uri import is_mongo_uri, mongo_secrets
+from aiba_entry.readiness.checks import (
+    STORE,
+    STORES,
+    is_judged_as_prod,
+    judge_settings,
+    weak_code,
+)
 from aiba_entry.redis_settings import RedisSettings, load_redis
 from aiba_entry.ton_settings import TonSettings, load_ton
+from aiba_entry.variables import SETTING_INVALID, Files, Variables, read_secret_file
 
-T = TypeVar("T")
-Network = IPv4Network | IPv6Network
+__all__ = ["AppEnv", "Network", "Settings", "SettingsError", "load", "parse"]
 
-DEFAULT_INIT_DATA_MAX_AGE_S: Final = 900
-MIN_SECRET_LENGTH: Final = 32
-_MIN_DISTINCT: Final = 8
-_MIN_PROD_BOT_TOKEN: Final = 20
-_PLACEHOLDERS: Final = ("change-me", "changeme", "dev-secret")
-_BOT_TOKEN: Final = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]+")
-_SIZE: Final = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,3})?) ?(b|kb|mb)?", re.IGNORECASE)
-_UNITS: Final = {"": 1, "b": 1, "kb": 1024, "mb": 1024 * 1024}
-_MIN_BODY: Final = 1024
-_MAX_BODY: Final = 64 * 1024 * 1024
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]*)?")
-_LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
-_TRUE: Final = ("1", "true", "yes", "on")
-_FALSE: Final = ("0", "false", "no", "off")
+HEADER_AUTH: Final = "AIBA_DEV_HEADER_AUTH"
+"""The switch that lets callers name themselves."""
 
-
-class AppEnv(StrEnum):
-    """Which rules the process runs under; no other text is read as one of them."""
-
-    DEV = "dev"
-    TEST = "test"
-    PROD = "prod"
+_MADE_UP: Final = ("TELEGRAM_BOT_TOKEN", "SESSION_SECRET", "BATTLE_SEED_SECRET")
 
 
 class SettingsError(Exception):
@@ -109,264 +99,149 @@ class Settings:
         return f"Settings({', '.join(parts)})"
 
 
-def load(environ: Mapping[str, str]) -> Settings:
+def load(environ: Mapping[str, str], files: Files = read_secret_file) -> Settings:
     """Read the settings from `environ`, or raise SettingsError naming every faulty variable.
 
     Blank counts as absent. In dev and test, missing secrets are made once at random and kept in
-    `dev-secrets.json` in the data directory; in prod they must be given. A secret may be given as
-    `NAME` or, in a file, as `NAME_FILE`, never both.
+    `dev-secrets.json` in the data directory; in prod they must be given, and what production asks
+    for of these variables is judged too. A secret may be given as `NAME` or, in a file, as
+    `NAME_FILE`, never both.
     """
-    env = _Environment(environ)
-    app_env = env.read("APP_ENV", _app_env, required="must be dev, test or prod; it is not set")
-    prod = app_env is AppEnv.PROD
-    host = env.get("HOST") or "127.0.0.1"
-    data_dir = Path(env.get("AIBA_DATA_DIR") or "./var")
-    mongo_uri = env.secret("MONGO_URI")
-    if mongo_uri is not None and not is_mongo_uri(mongo_uri):
-        env.fault("MONGO_URI", "must be a MongoDB URI that names a database: mongodb://host/aiba")
-    # prod refuses what is only faulty there, so an unknown APP_ENV is judged as prod too.
-    strict = app_env in (None, AppEnv.PROD)
-    required = "is required in prod" if prod else None
-    secrets = _secrets(env, data_dir, strict=strict, generate=app_env is not None and not prod)
-    settings = Settings(
+    variables = Variables(environ, files)
+    settings = parse(variables)
+    if is_judged_as_prod(variables):
+        problems = {name: noted.text for name, noted in variables.faults.items()}
+        for finding in judge_settings(variables):
+            for name in () if finding.warning else finding.variables:
+                problems.setdefault(name, finding.text)
+        if problems:
+            raise SettingsError(problems)
+        return settings
+    if not variables.faults:
+        settings = _with_dev_secrets(settings, variables)
+    if variables.faults:
+        raise SettingsError({name: noted.text for name, noted in variables.faults.items()})
+    return settings
+
+
+def parse(variables: Variables) -> Settings:
+    """Read every setting, and note the faults among the variables' own.
+
+    What is faulty has some harmless value, a missing secret is blank. Makes nothing, and asks for
+    nothing that only production needs.
+    """
+    read, integer = variables.read, variables.integer
+    app_env = _app_env(variables)
+    host = variables.get("HOST") or "127.0.0.1"
+    strict = app_env is None or app_env is AppEnv.PROD
+    return Settings(
         app_env=app_env or AppEnv.PROD,
         host=host,
-        port=env.integer("PORT", 5000, 0, 65_535),
-        data_dir=data_dir,
-        mongo_uri=mongo_uri,
-        json_body_limit=env.read("JSON_BODY_LIMIT", _size) or 1024 * 1024,
-        cors_origins=env.read("CORS_ORIGIN", _origins, required=required) or (),
-        rate_limit_per_minute=env.integer("RATE_LIMIT_PER_MINUTE", 600, 1, 1_000_000),
-        battle_rate_limit_per_minute=env.integer("BATTLE_RATE_LIMIT_PER_MINUTE", 25, 1, 1_000_000),
-        telegram_bot_token=secrets["TELEGRAM_BOT_TOKEN"],
-        init_data_max_age_s=_init_data_max_age(env, prod=prod),
-        session_secret=secrets["SESSION_SECRET"],
-        session_ttl_s=env.integer("SESSION_TTL_SECONDS", 3600, 60, 86_400),
-        battle_seed_secret=secrets["BATTLE_SEED_SECRET"],
-        seed_epoch_hours=env.integer("SEED_EPOCH_HOURS", 24, 1, 24 * 366),
-        trusted_proxies=env.read("TRUSTED_PROXIES", _networks) or (),
-        log_level=env.read("LOG_LEVEL", _level) or "INFO",
-        public_base_url=env.read("PUBLIC_BASE_URL", _base_url),
-        dev_header_auth=_header_auth(env, app_env, host),
-        redis=load_redis(env.secret, env.get, env.fault),
-        ton=load_ton(environ, env.fault, prod=strict, loopback=is_loopback(host)),
+        port=integer("PORT", 5000, 0, 65_535),
+        data_dir=Path(variables.get("AIBA_DATA_DIR") or "./var"),
+        mongo_uri=_mongo_uri(variables),
+        json_body_limit=read("JSON_BODY_LIMIT", forms.size) or 1024 * 1024,
+        cors_origins=read("CORS_ORIGIN", forms.origins, "cors_origin_shape") or (),
+        rate_limit_per_minute=integer("RATE_LIMIT_PER_MINUTE", 600, 1, 1_000_000),
+        battle_rate_limit_per_minute=integer("BATTLE_RATE_LIMIT_PER_MINUTE", 25, 1, 1_000_000),
+        telegram_bot_token=_bot_token(variables),
+        init_data_max_age_s=forms.max_age_policy(
+            variables.get("TELEGRAM_INITDATA_MAX_AGE_SECONDS")
+        ),
+        session_secret=_secret(variables, "SESSION_SECRET", "session_secret_weak"),
+        session_ttl_s=integer("SESSION_TTL_SECONDS", 3600, 60, 86_400),
+        battle_seed_secret=_secret(variables, "BATTLE_SEED_SECRET", "battle_seed_weak"),
+        seed_epoch_hours=integer("SEED_EPOCH_HOURS", 24, 1, 24 * 366),
+        trusted_proxies=read("TRUSTED_PROXIES", forms.networks) or (),
+        log_level=read("LOG_LEVEL", forms.level) or "INFO",
+        public_base_url=read("PUBLIC_BASE_URL", forms.base_url),
+        dev_header_auth=_header_auth(variables, host),
+        redis=load_redis(variables.secret, variables.get, variables.fault),
+        ton=load_ton(variables, loopback=is_loopback(host)),
         admin=load_admin(
-            env.secret,
-            env.get,
-            env.fault,
-            integer=env.integer,
+            variables.secret,
+            variables.get,
+            variables.fault,
+            integer=integer,
             secret_fault=_secret_fault,
             strict=strict,
         ),
     )
-    if env.problems:
-        raise SettingsError(env.problems)
-    return settings
 
 
-def max_age_policy(text: str | None) -> int:
-    """Return the initData age in seconds that a configured text stands for.
-
-    Absent or no number is 900, negative is 0, a fraction is cut off.
-    """
-    if text is None or not _NUMBER.fullmatch(text.strip()):
-        return DEFAULT_INIT_DATA_MAX_AGE_S
-    return max(0, int(float(text)))
-
-
-def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach an address."""
-    if host.lower() == "localhost":
-        return True
+def _app_env(variables: Variables) -> AppEnv | None:
     try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
+        return forms.app_env(variables.exact("APP_ENV"))
+    except ValueError as error:
+        variables.fault("APP_ENV", str(error), "app_env_unknown")
+        return None
 
 
-class _Environment:
-    """Reads variables and gathers what is wrong with them."""
-
-    def __init__(self, environ: Mapping[str, str]) -> None:
-        self._environ = environ
-        self.problems: dict[str, str] = {}
-
-    def fault(self, name: str, text: str) -> None:
-        self.problems.setdefault(name, text)
-
-    def get(self, name: str) -> str | None:
-        return self._environ.get(name, "").strip() or None
-
-    def read(self, name: str, parse: Callable[[str], T], required: str | None = None) -> T | None:
-        text = self.get(name)
-        if text is None:
-            if required is not None:
-                self.fault(name, required)
-            return None
-        try:
-            return parse(text)
-        except ValueError as error:
-            self.fault(name, str(error))
-            return None
-
-    def integer(self, name: str, default: int, least: int, most: int) -> int:
-        def parse(text: str) -> int:
-            value = int(text) if re.fullmatch(r"[0-9]{1,10}", text) else -1
-            if not least <= value <= most:
-                raise ValueError(f"must be a whole number from {least} to {most}")
-            return value
-
-        value = self.read(name, parse)
-        return default if value is None else value
-
-    def secret(self, name: str) -> str | None:
-        path = self.get(f"{name}_FILE")
-        if path is None:
-            return self.get(name)
-        if self.get(name) is not None:
-            self.fault(name, f"is given twice: {name} and {name}_FILE")
-            return None
-        try:
-            text = Path(path).read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError):
-            self.fault(f"{name}_FILE", "the file can't be read as UTF-8 text")
-            return None
-        if not text:
-            self.fault(f"{name}_FILE", "the file is empty")
-        return text or None
+def _mongo_uri(variables: Variables) -> str | None:
+    uri = variables.secret("MONGO_URI")
+    if uri is not None and not is_mongo_uri(uri):
+        text = "must be a MongoDB URI that names a database: mongodb://host/aiba"
+        variables.fault("MONGO_URI", text)
+    store = variables.get(STORE)
+    if store is not None and store not in STORES:
+        variables.fault(STORE, f"must be one of {', '.join(STORES)}")
+    elif store == "mongo" and not variables.given("MONGO_URI"):
+        variables.fault(STORE, "is mongo, and there is no MONGO_URI")
+    elif store == "sqlite" and variables.given("MONGO_URI"):
+        variables.fault(STORE, "is sqlite, and MONGO_URI names another store")
+    return uri
 
 
-def _secrets(
-    env: _Environment, data_dir: Path, *, strict: bool, generate: bool
-) -> Mapping[str, str]:
-    checks: Mapping[str, Callable[[str], str | None]] = {
-        "TELEGRAM_BOT_TOKEN": lambda text: _bot_token_fault(text, strict=strict),
-        "SESSION_SECRET": _secret_fault,
-        "BATTLE_SEED_SECRET": _secret_fault,
-    }
-    found: dict[str, str] = {}
-    missing: list[str] = []
-    for name, fault_of in checks.items():
-        text = env.secret(name)
-        if text is None:
-            missing.append(name)
-        elif (fault := fault_of(text)) is not None:
-            env.fault(name, fault)
-        else:
-            found[name] = text
-    if len({*found.values()}) != len(found):
-        env.fault("SESSION_SECRET", "must differ from the other secrets")
-    made = _made_up(env, data_dir) if generate and missing else {}
-    for name in missing:
-        if not generate and f"{name}_FILE" not in env.problems:
-            env.fault(name, "is required in prod")
-    return {name: found.get(name) or made.get(name, "") for name in checks}
-
-
-def _made_up(env: _Environment, data_dir: Path) -> Mapping[str, str]:
+def _bot_token(variables: Variables) -> str:
+    text = variables.secret("TELEGRAM_BOT_TOKEN")
+    if text is None:
+        return ""
     try:
-        return dev_secrets(data_dir)
-    except DevSecretsUnusable as error:
-        env.fault("AIBA_DATA_DIR", str(error))
-        return {}
+        return forms.bot_token(text)
+    except ValueError as error:
+        variables.fault("TELEGRAM_BOT_TOKEN", str(error), "telegram_bot_token_shape")
+        return ""
+
+
+def _secret(variables: Variables, name: str, weak: str) -> str:
+    text = variables.secret(name) or ""
+    weakness = forms.weakness(text) if text else None
+    if weakness is not None:
+        variables.fault(name, forms.WEAK[weakness], weak_code(weakness, short=weak))
+    return text
 
 
 def _secret_fault(text: str) -> str | None:
-    if len(text) < MIN_SECRET_LENGTH:
-        return f"must have at least {MIN_SECRET_LENGTH} characters"
-    if len(set(text)) < _MIN_DISTINCT or any(word in text.lower() for word in _PLACEHOLDERS):
-        return "is a placeholder, not a secret"
-    return None
+    weakness = forms.weakness(text)
+    return None if weakness is None else forms.WEAK[weakness]
 
 
-def _bot_token_fault(text: str, *, strict: bool) -> str | None:
-    if not _BOT_TOKEN.fullmatch(text):
-        return "must look like 123456:text, as BotFather gives it"
-    if strict and len(text) < _MIN_PROD_BOT_TOKEN:
-        return "is too short for a bot token"
-    return None
-
-
-def _app_env(text: str) -> AppEnv:
-    try:
-        return AppEnv(text)
-    except ValueError:
-        raise ValueError("must be exactly dev, test or prod") from None
-
-
-def _init_data_max_age(env: _Environment, *, prod: bool) -> int:
-    name = "TELEGRAM_INITDATA_MAX_AGE_SECONDS"
-    text = env.get(name)
-    max_age_s = max_age_policy(text)
-    if prod and text is None:
-        env.fault(name, "is required in prod")
-    elif prod and (max_age_s == 0 or not _NUMBER.fullmatch(text or "")):
-        env.fault(name, "must be a number of seconds above 0 in prod")
-    return max_age_s
-
-
-def _header_auth(env: _Environment, app_env: AppEnv | None, host: str) -> bool:
-    name = "AIBA_DEV_HEADER_AUTH"
-    wanted = env.read(name, _boolean) or False
-    if wanted and app_env not in (AppEnv.DEV, AppEnv.TEST):
-        env.fault(name, "lets callers name themselves; only APP_ENV dev or test may set it")
-    elif wanted and not is_loopback(host):
-        env.fault(name, "lets callers name themselves; HOST must be a loopback address")
+def _header_auth(variables: Variables, host: str) -> bool:
+    wanted = variables.read(HEADER_AUTH, forms.boolean) or False
+    if wanted and not is_loopback(host):
+        text = "lets callers name themselves; HOST must be a loopback address"
+        variables.fault(HEADER_AUTH, text)
     return wanted
 
 
-def _boolean(text: str) -> bool:
-    if text.lower() in _TRUE:
-        return True
-    if text.lower() in _FALSE:
-        return False
-    raise ValueError("must be true or false")
-
-
-def _size(text: str) -> int:
-    match = _SIZE.fullmatch(text)
-    size = int(float(match[1]) * _UNITS[(match[2] or "").lower()]) if match else 0
-    if not _MIN_BODY <= size <= _MAX_BODY:
-        raise ValueError("must be a size from 1kb to 64mb, such as 1mb or 500kb")
-    return size
-
-
-def _items(text: str) -> list[str]:
-    return [item for part in text.split(",") if (item := part.strip())]
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    origins = tuple(item.lower() for item in _items(text))
-    for origin in origins:
-        parts = urlsplit(origin)
-        exact = f"{parts.scheme}://{parts.netloc}"
-        if parts.scheme not in ("http", "https") or not parts.hostname or exact != origin:
-            raise ValueError("must be a comma list of origins such as https://game.example")
-    return origins
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    networks: list[Network] = []
-    for item in _items(text):
-        try:
-            network = ip_network(item)
-        except ValueError:
-            raise ValueError("must be a comma list of addresses or networks") from None
-        if network.prefixlen == 0:
-            raise ValueError("a network of all addresses would trust every caller")
-        networks.append(network)
-    return tuple(networks)
-
-
-def _level(text: str) -> str:
-    level = {"WARN": "WARNING"}.get(text.upper(), text.upper())
-    if level not in _LEVELS:
-        raise ValueError(f"must be one of {', '.join(_LEVELS)}")
-    return level
-
-
-def _base_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
-        raise ValueError("must be an http or https URL without query")
-    return text.rstrip("/")
+def _with_dev_secrets(settings: Settings, variables: Variables) -> Settings:
+    """Put the secrets of this machine where none are given."""
+    missing = [name for name in _MADE_UP if not variables.given(name)]
+    if not missing:
+        return settings
+    try:
+        made = dev_secrets(settings.data_dir)
+    except DevSecretsUnusable as error:
+        variables.fault("AIBA_DATA_DIR", str(error), SETTING_INVALID)
+        return settings
+    own = {
+        "TELEGRAM_BOT_TOKEN": settings.telegram_bot_token,
+        "SESSION_SECRET": settings.session_secret,
+        "BATTLE_SEED_SECRET": settings.battle_seed_secret,
+    } | {name: made[name] for name in missing}
+    return replace(
+        settings,
+        telegram_bot_token=own["TELEGRAM_BOT_TOKEN"],
+        session_secret=own["SESSION_SECRET"],
+        battle_seed_secret=own["BATTLE_SEED_SECRET"],
+    )

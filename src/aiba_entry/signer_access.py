@@ -1,13 +1,13 @@
 """The settings of an API whose oracle key is elsewhere: where the signer is, and how to ask it."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 from aiba_adapters.signing.remote import ClientTls, SignerPlace
+from aiba_entry.variables import Fault, Variables
 
 URL: Final = "ORACLE_SIGNER_URL"
 TOKEN: Final = "ORACLE_SIGNER_TOKEN"  # noqa: S105 - a variable's name
@@ -21,10 +21,8 @@ VARIABLES: Final = (URL, TOKEN, f"{TOKEN}_FILE", CA, CERTIFICATE, KEY, PUBLIC_KE
 
 _PUBLIC_KEY: Final = re.compile(r"[0-9A-Fa-f]{64}")
 _TOKEN: Final = re.compile(r"[!-~]{32,256}")
-_LONGEST_FILE: Final = 4_096
-_LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "::1"})
-
-Fault = Callable[[str, str], None]
+SHAPE: Final = "signer_url_shape"
+"""The code of a URL that can't be a signer's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,52 +36,38 @@ class SignerAccess:
     public_keys: frozenset[bytes]
 
 
-def load_access(environ: Mapping[str, str], fault: Fault, *, prod: bool) -> SignerAccess | None:
+def load_access(variables: Variables) -> SignerAccess | None:
     """Return the access that the environment gives, None where it names no signer.
 
-    Every fault is told by its variable. In prod a token goes over TLS, a Unix socket or this
-    machine's loopback only.
+    Every fault is told by its variable.
     """
-    given = {name: text for name in VARIABLES if (text := environ.get(name, "").strip())}
+    fault = variables.fault
+    given = {name: text for name in VARIABLES if (text := variables.get(name))}
     url = given.get(URL)
     if url is None:
         for name in given:
             fault(name, f"means nothing without {URL}")
         return None
-    token = _token(given, fault)
+    token = _token(variables)
     tls = _tls(given, url, fault)
     keys = _public_keys(given.get(PUBLIC_KEY), fault)
     try:
         place = SignerPlace(url=url, token=token, tls=tls)
     except ValueError as error:
-        fault(URL, str(error))
+        fault(URL, str(error), SHAPE)
         return None
-    if prod and url.startswith("http:") and urlsplit(url).hostname not in _LOOPBACK:
-        fault(URL, "must be https or unix: in prod, so that nobody reads the token")
     return SignerAccess(place=place, public_keys=keys)
 
 
-def _token(given: Mapping[str, str], fault: Fault) -> str:
-    path, text = given.get(f"{TOKEN}_FILE"), given.get(TOKEN)
-    if path is not None and text is not None:
-        fault(TOKEN, f"is given twice: {TOKEN} and {TOKEN}_FILE")
+def _token(variables: Variables) -> str:
+    if not variables.given(TOKEN):
+        variables.fault(TOKEN, f"is required with {URL}")
         return ""
-    name = TOKEN
-    if path is not None:
-        name = f"{TOKEN}_FILE"
-        try:
-            with Path(path).open(encoding="ascii") as file:
-                text = file.read(_LONGEST_FILE).strip()
-        except (OSError, ValueError):
-            fault(name, "the file can't be read as ASCII text")
-            return ""
-    if text is None:
-        fault(TOKEN, f"is required with {URL}")
+    text = variables.secret(TOKEN)
+    if text is not None and not _TOKEN.fullmatch(text):
+        variables.fault(variables.given(TOKEN)[-1], "must be 32 to 256 characters of visible ASCII")
         return ""
-    if not _TOKEN.fullmatch(text):
-        fault(name, "must be 32 to 256 characters of visible ASCII")
-        return ""
-    return text
+    return text or ""
 
 
 def _tls(given: Mapping[str, str], url: str, fault: Fault) -> ClientTls | None:

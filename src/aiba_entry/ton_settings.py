@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from aiba_adapters.signing.local import KEY_VARIABLE, OracleKeyUnusable, oracle_key
@@ -11,7 +10,9 @@ from aiba_adapters.ton.addresses import AddressRefused, parse
 from aiba_adapters.ton.proof import Network
 from aiba_adapters.toncenter.endpoints import endpoint
 from aiba_entry import signer_access
+from aiba_entry.forms import boolean
 from aiba_entry.signer_access import SignerAccess, load_access
+from aiba_entry.variables import SETTING_INVALID, Fault, Variables
 
 NEEDED: Final = (
     "ARENA_VAULT_ADDRESS",
@@ -29,15 +30,15 @@ _WANTING: Final = (*NEEDED, *_KEY_VARIABLES, *signer_access.VARIABLES, _SHOP_WAL
 LEGACY_DISPATCH: Final = "ENABLE_LEGACY_PENDING_AIBA_DISPATCH"
 """What switched on the hourly payouts of the service before, which don't exist here."""
 
+DEV_SWITCHES: Final = ("AIBA_DEV_WALLET_WITHOUT_PROOF", "AIBA_DEV_CHAIN_TIME")
+"""The switches for developers; in production they are refused."""
+
 _OTHERS: Final = (
     "TON_FALLBACK_URL",
-    "TON_API_KEY",
-    "TON_API_KEY_FILE",
     "TON_NETWORK",
     "MIN_VAULT_TON_NANO",
     "TON_REQUESTS_PER_SECOND",
-    "AIBA_DEV_WALLET_WITHOUT_PROOF",
-    "AIBA_DEV_CHAIN_TIME",
+    *DEV_SWITCHES,
     LEGACY_DISPATCH,
 )
 
@@ -47,14 +48,7 @@ DEFAULT_MIN_VAULT_TON_NANO: Final = 60_000_000
 _MAX_NANO: Final = 10**18
 _WHOLE: Final = re.compile(r"[0-9]{1,19}")
 _MAX_RATE: Final = 10_000
-_OTHER_NETWORKS: Final = ("testnet", "sandbox")
 _DOMAIN: Final = re.compile(r"[a-z0-9-]+(\.[a-z0-9-]+)*(:[0-9]{1,5})?")
-_BOOLEANS: Final[Mapping[str, bool]] = {
-    **dict.fromkeys(("1", "true", "yes", "on"), True),
-    **dict.fromkeys(("0", "false", "no", "off"), False),
-}
-
-Fault = Callable[[str, str], None]
 Get = Callable[[str], str | None]
 
 
@@ -95,32 +89,35 @@ class TonSettings:
         return f"TonSettings(network={self.network.name!r}, vault={self.vault!r})"
 
 
-def load_ton(
-    environ: Mapping[str, str], fault: Fault, *, prod: bool, loopback: bool
-) -> TonSettings | None:
-    """Read the TON part, None where none of it is set; tell every fault by its variable."""
+def is_wanted(variables: Variables) -> bool:
+    """Tell whether something is set that can only be meant with withdrawals."""
+    return any(variables.get(name) for name in _WANTING)
+
+
+def load_ton(variables: Variables, *, loopback: bool) -> TonSettings | None:
+    """Read the TON part, None where none of it is set; note every fault by its variable."""
     names = (*_WANTING, *_OTHERS)
-    get = {name: environ.get(name, "").strip() or None for name in names}.get
-    without_proof = _dev_switch("AIBA_DEV_WALLET_WITHOUT_PROOF", get, fault, prod=prod)
-    own_time = _dev_switch("AIBA_DEV_CHAIN_TIME", get, fault, prod=prod)
+    fault = variables.fault
+    get = {name: variables.get(name) for name in names}.get
+    without_proof = variables.read("AIBA_DEV_WALLET_WITHOUT_PROOF", boolean) or False
+    own_time = variables.read("AIBA_DEV_CHAIN_TIME", boolean) or False
     if without_proof and not loopback:
         fault("AIBA_DEV_WALLET_WITHOUT_PROOF", "needs a loopback HOST: nobody proves a wallet")
-    if prod and (get(LEGACY_DISPATCH) or "").lower() == "true":
-        fault(LEGACY_DISPATCH, "asks for payouts that don't exist here; claims took their place")
-    if not any(get(name) for name in _WANTING):
+    api_key = variables.secret("TON_API_KEY")
+    if not is_wanted(variables):
         return None
     for name in NEEDED:
         if get(name) is None:
             fault(name, "is required where withdrawals are configured")
-    network = _network(get("TON_NETWORK"), fault, prod=prod)
-    signer = load_access(environ, fault, prod=prod)
+    network = _network(get("TON_NETWORK"), fault)
+    signer = load_access(variables)
     testnet = network is Network.TESTNET
     return TonSettings(
         vault=_address("ARENA_VAULT_ADDRESS", get, fault, testnet=testnet) or "",
         jetton_master=_address("AIBA_JETTON_MASTER", get, fault, testnet=testnet) or "",
-        provider_url=_url("TON_PROVIDER_URL", get, fault, prod=prod) or "",
-        fallback_url=_url("TON_FALLBACK_URL", get, fault, prod=prod),
-        api_key=_api_key(get, fault),
+        provider_url=_url("TON_PROVIDER_URL", get, fault) or "",
+        fallback_url=_url("TON_FALLBACK_URL", get, fault),
+        api_key=api_key,
         network=network,
         proof_domains=_domains("TON_PROOF_DOMAINS", get, fault),
         wallet_without_proof=without_proof,
@@ -133,21 +130,18 @@ def load_ton(
             default=DEFAULT_MIN_VAULT_TON_NANO,
         ),
         created_brokers_wallet=_address(_SHOP_WALLET, get, fault, testnet=testnet),
-        oracle_environ=_oracle(get, fault, has_signer=bool(get(signer_access.URL))),
+        oracle_environ=_oracle(variables),
         signer=signer,
         requests_per_s=_rate(get, fault),
         chain_keeps_own_time=own_time,
     )
 
 
-def _network(text: str | None, fault: Fault, *, prod: bool) -> Network:
+def _network(text: str | None, fault: Fault) -> Network:
     networks = {"mainnet": Network.MAINNET, "testnet": Network.TESTNET}
     if text is not None and text not in networks:
         fault("TON_NETWORK", "must be mainnet or testnet")
-    network = networks.get(text or "mainnet", Network.MAINNET)
-    if prod and network is Network.TESTNET:
-        fault("TON_NETWORK", "must be mainnet in prod")
-    return network
+    return networks.get(text or "mainnet", Network.MAINNET)
 
 
 def _address(name: str, get: Get, fault: Fault, *, testnet: bool) -> str | None:
@@ -161,17 +155,15 @@ def _address(name: str, get: Get, fault: Fault, *, testnet: bool) -> str | None:
         return None
 
 
-def _url(name: str, get: Get, fault: Fault, *, prod: bool) -> str | None:
+def _url(name: str, get: Get, fault: Fault) -> str | None:
     text = get(name)
     if text is None:
         return None
     try:
         endpoint(text)
     except ValueError as error:
-        fault(name, str(error))
+        fault(name, str(error), "ton_provider_shape")
         return None
-    if prod and any(word in text.lower() for word in _OTHER_NETWORKS):
-        fault(name, "must be a provider of the main network in prod")
     return text.rstrip("/")
 
 
@@ -185,38 +177,26 @@ def _domains(name: str, get: Get, fault: Fault) -> frozenset[str]:
     return found
 
 
-def _oracle(get: Get, fault: Fault, *, has_signer: bool) -> Mapping[str, str]:
+def _oracle(variables: Variables) -> Mapping[str, str]:
     """Return the key as an environment that holds nothing else, wherever it was read from.
 
     With a signer there must be none: a key in two places is isolated in neither.
     """
-    given = {name: text for name in _KEY_VARIABLES if (text := get(name))}
-    if has_signer:
+    given = variables.given(KEY_VARIABLE)
+    if variables.get(signer_access.URL) is not None:
+        text = f"is given beside {signer_access.URL}: the key belongs to the signer alone"
         for name in given:
-            fault(name, f"is given beside {signer_access.URL}: the key belongs to the signer alone")
+            variables.fault(name, text, "oracle_key_and_signer")
+        return {}
+    text = variables.secret(KEY_VARIABLE) or ""
+    if given and not text:
         return {}
     try:
-        return {KEY_VARIABLE: bytes(oracle_key(given)).hex()}
+        return {KEY_VARIABLE: bytes(oracle_key({KEY_VARIABLE: text})).hex()}
     except OracleKeyUnusable as error:
-        fault(KEY_VARIABLE, str(error))
+        code = "oracle_key_shape" if text else SETTING_INVALID
+        variables.fault(KEY_VARIABLE, str(error), code)
         return {}
-
-
-def _api_key(get: Get, fault: Fault) -> str | None:
-    path = get("TON_API_KEY_FILE")
-    if path is None:
-        return get("TON_API_KEY")
-    if get("TON_API_KEY") is not None:
-        fault("TON_API_KEY", "is given twice: TON_API_KEY and TON_API_KEY_FILE")
-        return None
-    try:
-        text = Path(path).read_text(encoding="utf-8").strip()
-    except (OSError, ValueError):
-        fault("TON_API_KEY_FILE", "the file can't be read as UTF-8 text")
-        return None
-    if not text:
-        fault("TON_API_KEY_FILE", "the file is empty")
-    return text or None
 
 
 def _whole(name: str, get: Get, fault: Fault, *, least: int, most: int, default: int) -> int:
@@ -233,17 +213,3 @@ def _whole(name: str, get: Get, fault: Fault, *, least: int, most: int, default:
 def _rate(get: Get, fault: Fault) -> float | None:
     rate = _whole("TON_REQUESTS_PER_SECOND", get, fault, least=1, most=_MAX_RATE, default=0)
     return float(rate) if rate else None
-
-
-def _dev_switch(name: str, get: Get, fault: Fault, *, prod: bool) -> bool:
-    """Return whether a switch that is for developers is on; in prod it must not be."""
-    text = get(name)
-    if text is None:
-        return False
-    if text.lower() not in _BOOLEANS:
-        fault(name, "must be true or false")
-        return False
-    wanted = _BOOLEANS[text.lower()]
-    if wanted and prod:
-        fault(name, "is for developers; only APP_ENV dev or test may set it")
-    return wanted

@@ -274,6 +274,13 @@ def signer_interchange(given: Given) -> dict[str, object]:
     return run_signer(given)
 
 
+def readiness(given: Given) -> dict[str, object]:
+    """Judge an environment; needs what the settings need."""
+    from aiba_entry.readiness.vectors import run  # noqa: PLC0415 - see `claims`
+
+    return run(given)
+
+
 RUNNERS: Final[Mapping[str, Runner]] = MappingProxyType(
     {
         "battle_score": battle_score,
@@ -284,6 +291,7 @@ RUNNERS: Final[Mapping[str, Runner]] = MappingProxyType(
         "idempotency_key": idempotency_key,
         "init_data": init_data,
         "prng": prng,
+        "readiness": readiness,
         "reward": reward,
         "signer_interchange": signer_interchange,
         "token_splits": token_splits,

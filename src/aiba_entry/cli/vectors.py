@@ -123,6 +123,10 @@ def _wanted(stem: str, case: Case) -> object:
 def _agrees(stem: str, case: Case, found: Found) -> bool:
     if stem == "init_data":
         return _is_secure(case, found)
+    if stem == "readiness":
+        from aiba_entry.readiness.vectors import agrees  # noqa: PLC0415 - an extra, as its runner
+
+        return agrees(case, found)
     expected = case["out"]
     if case.get("class") == "extreme":
         return _as_doubles(found) == _as_doubles(expected)
@@ -171,6 +175,12 @@ def _decide_split(case: Case, found: Found | None) -> str:
     return ""
 
 
+def _decide_readiness(case: Case, found: Found | None) -> str:
+    from aiba_entry.readiness.vectors import decide  # noqa: PLC0415 - an extra, as its runner
+
+    return decide(case, found)
+
+
 def _is_exact_split(given: Given, found: Found) -> bool:
     """Tell whether parts are floors of exact shares with the remainder in staking."""
     weights = [given["config"].get(f"tokenSplit{part.capitalize()}Bps", 0) for part in _SPLIT_PARTS]
@@ -181,6 +191,10 @@ def _is_exact_split(given: Given, found: Found) -> bool:
 
 
 _DECISIONS: Final[Mapping[str, Callable[[Case, Found | None], str]]] = MappingProxyType(
-    {"emission_window": _decide_window, "token_splits": _decide_split}
+    {
+        "emission_window": _decide_window,
+        "readiness": _decide_readiness,
+        "token_splits": _decide_split,
+    }
 )
 """Where the files keep what the reference got wrong: why another answer is right, else `""`."""

@@ -17,7 +17,7 @@ from aiba_entry.conformance.answers import HIDDEN, Answer, Call, Json
 from aiba_entry.conformance.bounds import Bounds, Terms
 from aiba_entry.conformance.expect import data_of
 from aiba_entry.conformance.proofs import launch
-from aiba_entry.settings import is_loopback
+from aiba_entry.forms import is_loopback
 
 PAID: Final[Mapping[str, tuple[str, str]]] = {
     "train": ("NEUR", "trainNeurCost"),

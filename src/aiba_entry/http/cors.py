@@ -5,8 +5,8 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import urlsplit
 
+from aiba_entry.forms import is_loopback
 from aiba_entry.http.context import RawHeaders
-from aiba_entry.settings import is_loopback
 
 _METHODS: Final = b"GET,HEAD,PUT,PATCH,POST,DELETE"
 _VARY: Final = (b"vary", b"Origin")

@@ -96,7 +96,7 @@ def test_d15_d19_a_payment_buys_one_broker(
     make_world: MakeWorld, form: str, version: WalletVersion
 ) -> None:
     """By its hash in hex or base64; again it gives the first answer, whatever happened since."""
-    world = make_world(TON_PROVIDER_URL=f"http://devnet.example{form}")
+    world = make_world(TON_PROVIDER_URL=f"https://devnet.example{form}")
     player = world.player(version, nanotons=PAYER_TON)
     tx_hash = pay(world, player)
     first = buy(world, player, tx_hash)
@@ -144,7 +144,7 @@ def test_d14_payments_that_do_not_pay(shared: World) -> None:
 
 def test_a_payment_elsewhere_is_found_by_an_index_and_refused(make_world: MakeWorld) -> None:
     """Version 3 finds transactions wherever they are: one on another account is no payment."""
-    world = make_world(TON_PROVIDER_URL="http://devnet.example/api/v3")
+    world = make_world(TON_PROVIDER_URL="https://devnet.example/api/v3")
     player, other = world.player(nanotons=PAYER_TON), world.player()
     refused = buy(world, player, pay(world, player, to=other.wallet.address))
     assert details_of(refused)["reason"] == "destination"

@@ -61,7 +61,7 @@ Json = dict[str, Any]
 START_S: Final = 1_767_268_800
 BOT_TOKEN: Final = "123456:TESTTESTTESTTESTTEST"
 SHOP: Final = Address(0, b"\x5a" * 32)
-PROVIDER: Final = "http://devnet.example/api/v2/jsonRPC"
+PROVIDER: Final = "https://devnet.example/api/v2/jsonRPC"
 REWARD: Final = 100
 """The AIBA that a battle of these tests brings."""
 

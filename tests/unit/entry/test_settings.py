@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from aiba_entry.dev_secrets import FILE_NAME
-from aiba_entry.settings import AppEnv, SettingsError, load, max_age_policy
+from aiba_entry.forms import AppEnv, max_age_policy
+from aiba_entry.settings import SettingsError, load
 
 SECRET = "correct-horse-battery-staple-0123"
 OTHER = "another-horse-battery-staple-4567"
