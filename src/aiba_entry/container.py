@@ -4,12 +4,13 @@ from dependency_injector import containers, providers
 
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
+from aiba_domain.application.admin_queries import AdminQueries
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.application.leases import StoreLeases
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.application.queries import Queries
 from aiba_domain.ports import Store
-from aiba_entry.admins import make_admin_access
+from aiba_entry.admins import make_admin_desks
 from aiba_entry.duty import Duty, make_holder
 from aiba_entry.http.app import session_tokens
 from aiba_entry.http.routes.battles import BattleDesk
@@ -58,7 +59,13 @@ class Container(containers.DeclarativeContainer):
     wallet_desk = providers.Singleton(
         make_wallet_desk, settings=settings, pipeline=pipeline, metrics=metrics
     )
-    admins = providers.Singleton(
-        make_admin_access, settings=settings, store=store, pipeline=pipeline, clock=clock
-    )
     limiter = providers.Singleton(make_limiter, settings=settings, metrics=metrics)
+    admins = providers.Singleton(
+        make_admin_desks,
+        settings=settings,
+        store=store,
+        pipeline=pipeline,
+        clock=clock,
+        limiter=limiter,
+    )
+    admin_queries = providers.Singleton(AdminQueries, store=store)

@@ -85,6 +85,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Edge]:
             upkeep.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await upkeep
+            container.admins().passwords.close()
             limiter = container.limiter()
             if isinstance(limiter, SharedLimiter):
                 await limiter.close()
@@ -102,6 +103,8 @@ def create_application(
     parts = {
         "pipeline": container.pipeline(),
         "queries": container.queries(),
+        "admin_queries": container.admin_queries(),
+        "desks": container.admins(),
         "desk": container.session_desk(),
         "fights": container.battle_desk(),
         "wallets": container.wallet_desk(),
@@ -116,7 +119,7 @@ def create_application(
         now_ms=clock.now,
         probes=probes,
         dependencies={name: _given(part) for name, part in parts.items()},
-        admins=container.admins(),
+        admins=container.admins().access,
     )
 
 

@@ -1,6 +1,7 @@
 """The commands of administration: to log in and out, and to be refused for want of a role."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from aiba_domain.administration.model import (
     AdminAccount,
@@ -12,6 +13,9 @@ from aiba_domain.administration.model import (
 from aiba_domain.application.handler import OPERATORS, Handler, nothing
 from aiba_domain.decision import Accepted, Command, Context, Refused
 from aiba_domain.ports import Reader
+
+MAX_ADDRESSES: Final = 8
+"""How many addresses of an account's logins are remembered, the latest ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +80,7 @@ def decide_log_in(
         return Refused(code="invalid credentials")
     else:
         account = state
+    account = _seen_from(account, context)
     session = AdminSession(
         id=command.session_id,
         email=account.email,
@@ -101,6 +106,15 @@ def is_good(account: AdminAccount, password_hash: str) -> bool:
         and account.disabled_at is None
         and account.password_hash == password_hash
     )
+
+
+def _seen_from(account: AdminAccount, context: Context) -> AdminAccount:
+    """Return an account that remembers where it was logged in to from."""
+    request = context.principal.request
+    if request is None or request.address in account.addresses:
+        return account
+    latest = (*account.addresses, request.address)[-MAX_ADDRESSES:]
+    return replace(account, addresses=latest, updated_at=context.now)
 
 
 def _environment_account(

@@ -49,6 +49,7 @@ class AdminAccount:
 
     `password_hash` is bcrypt's, "" for the environment's account. A token of an older `generation`
     is valid no more. `credential` tells one password of the environment's from the next.
+    `addresses` are the latest that it was logged in to from, the newest last.
     """
 
     email: str
@@ -58,6 +59,7 @@ class AdminAccount:
     credential: str = field(default="", repr=False)
     generation: int = 1
     disabled_at: int | None = None
+    addresses: tuple[str, ...] = ()
     created_at: int
     created_by: str
     updated_at: int
@@ -71,6 +73,7 @@ class AdminAccount:
             "origin": self.origin.value,
             "generation": self.generation,
             "disabledAt": self.disabled_at,
+            "addresses": list(self.addresses),
         }
 
 

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from aiba_domain.administration import account_commands as accounts
 from aiba_domain.administration import commands as administration
 from aiba_domain.application.handler import Handler
 from aiba_domain.battle import commands as battle
 from aiba_domain.battle import mode_commands as modes
 from aiba_domain.brokers import commands as brokers
+from aiba_domain.brokers import mint_commands as minting
 from aiba_domain.brokers import payment_commands as purchases
 from aiba_domain.claims import commands as claims
 from aiba_domain.decision import Command
 from aiba_domain.economy import commands as economy
+from aiba_domain.economy import config_commands as config
+from aiba_domain.economy import treasury_commands as treasury
 from aiba_domain.fairness import commands as fairness
 from aiba_domain.leases import commands as leases
 from aiba_domain.moderation import commands as moderation
@@ -21,14 +25,18 @@ _AREAS: tuple[tuple[Handler[Any, Any, Any], ...], ...] = (
     players.HANDLERS,
     brokers.HANDLERS,
     purchases.HANDLERS,
+    minting.HANDLERS,
     battle.HANDLERS,
     modes.HANDLERS,
     economy.HANDLERS,
+    config.HANDLERS,
+    treasury.HANDLERS,
     claims.HANDLERS,
     moderation.HANDLERS,
     fairness.HANDLERS,
     leases.HANDLERS,
     administration.HANDLERS,
+    accounts.HANDLERS,
 )
 
 HANDLERS: Mapping[type[Command[Any]], Handler[Any, Any, Any]] = {

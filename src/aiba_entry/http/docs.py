@@ -82,6 +82,17 @@ def openapi_config(version: str) -> OpenAPIConfig:
                     scheme="bearer",
                     description="The token of `POST /api/auth/session`",
                 ),
+                "admin": SecurityScheme(
+                    type="http",
+                    scheme="bearer",
+                    description="The token of `POST /api/admin/auth/login`",
+                ),
+                "adminToken": SecurityScheme(
+                    type="apiKey",
+                    name="x-admin-token",
+                    security_scheme_in="header",
+                    description="The same token, where the header above isn't free",
+                ),
                 "initData": SecurityScheme(
                     type="apiKey",
                     name="x-telegram-init-data",

@@ -64,6 +64,8 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "wallet proof refused",
         "forbidden",
         "insufficient role",
+        "environment account",
+        "own account",
     ),
     404: (
         "not found",
@@ -72,6 +74,7 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "sacrifice broker not found",
         "user not found",
         "claim not found",
+        "admin not found",
     ),
     405: ("method not allowed",),
     409: (
@@ -85,6 +88,7 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "claim refunded",
         "lease held",
         "lease lost",
+        "admin already exists",
     ),
     413: ("payload too large",),
     429: ("rate_limited", "cooldown"),

@@ -2,6 +2,7 @@
 
 from litestar.types import ControllerRouterHandler
 
+from aiba_entry.http.admin.routes import ADMIN_ROUTES
 from aiba_entry.http.routes.battles import Battles
 from aiba_entry.http.routes.brokers import Brokers
 from aiba_entry.http.routes.claims import Claims
@@ -24,5 +25,6 @@ GAME_ROUTES: tuple[ControllerRouterHandler, ...] = (
     Claims,
     Vault,
     Fairness,
+    *ADMIN_ROUTES,
 )
 """Every route of the game. Add a new area here."""

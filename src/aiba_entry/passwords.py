@@ -1,0 +1,98 @@
+"""Passwords of admins: bcrypt, off the event loop, and few at a time."""
+
+import asyncio
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import Final
+
+import bcrypt
+
+from aiba_domain.errors import InvalidInput
+from aiba_domain.ports import Unavailable
+
+MIN_LENGTH: Final = 12
+"""The shortest new password, in characters."""
+
+MAX_BYTES: Final = 72
+"""What bcrypt reads of a password; the service before cut longer ones here too."""
+
+DEFAULT_COST: Final = 12
+"""The cost of a new hash where no other is known."""
+
+_AT_ONCE: Final = 2
+_WAITING: Final = 64
+_BUSY_MS: Final = 2_000
+
+
+class Passwords:
+    """Compares passwords with hashes in threads of its own.
+
+    Two are compared at once and 64 may wait, whoever sends how many: the event loop and the other
+    work go on, and a flood is refused with Unavailable instead of piling up.
+    """
+
+    def __init__(self, *, at_once: int = _AT_ONCE, waiting: int = _WAITING) -> None:
+        """Start threads as they are needed."""
+        self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="bcrypt")
+        self._most = at_once + waiting
+        self._asked = 0
+
+    async def match(self, password: str, password_hash: str) -> bool:
+        """Tell whether a hash was made of a password; each call costs what its hash costs."""
+        if self._asked >= self._most:
+            msg = "too many logins at once"
+            raise Unavailable(msg, retry_after_ms=_BUSY_MS)
+        self._asked += 1
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._threads, matches, password, password_hash)
+        finally:
+            self._asked -= 1
+
+    async def make(self, password: str, cost: int) -> str:
+        """Return a new hash. Raises InvalidInput naming `password` for one that is no good."""
+        checked = good_password(password)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, hash_of, checked, cost)
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def matches(password: str, password_hash: str) -> bool:
+    """Tell whether a hash was made of a password."""
+    return bcrypt.checkpw(_bytes(password), password_hash.encode())
+
+
+def hash_of(password: str, cost: int = DEFAULT_COST) -> str:
+    """Return the bcrypt hash of a password, with a salt of its own."""
+    return bcrypt.hashpw(_bytes(password), bcrypt.gensalt(cost)).decode()
+
+
+def good_password(password: str) -> str:
+    """Return a password that may be given to an account, or raise InvalidInput."""
+    if len(password) < MIN_LENGTH:
+        raise InvalidInput("password", f"minLength:{MIN_LENGTH}")
+    if len(password.encode()) > MAX_BYTES:
+        raise InvalidInput("password", f"maxLength:{MAX_BYTES}")
+    if password != password.strip() or not password.isprintable():
+        # The edge takes blanks off the ends of every text, and no text has control characters.
+        raise InvalidInput("password", "pattern")
+    return password
+
+
+def cost_of(password_hash: str) -> int:
+    """Return the cost of a bcrypt hash."""
+    return int(password_hash.split("$")[2])
+
+
+@cache
+def dummy_hash(cost: int) -> str:
+    """Return a hash that nobody knows the password of, as costly to compare as any of its cost."""
+    return hash_of(secrets.token_urlsafe(32), cost)
+
+
+def _bytes(password: str) -> bytes:
+    return password.encode("utf-8", "surrogatepass")[:MAX_BYTES]
