@@ -28,9 +28,10 @@ from aiba_domain.signing.policy import Allowed, Limits, SigningPolicy
 from aiba_domain.signing.ports import Key, ProtectionStore, SigningChain
 from aiba_domain.testing.chain import JETTON_MASTER, VAULT
 from aiba_domain.testing.crash_matrix import FrontDoor, Isolated, OpenStore, Parts
+from aiba_entry.cli.scratch_mongo import Scratch, check_uri, scratch
 
-STORES: Final = ("memory", "sqlite")
-"""The stores that a matrix can run on."""
+STORES: Final = ("memory", "sqlite", "mongo")
+"""The stores that a matrix can run on; `mongo` needs a server."""
 
 _BOT_TOKEN: Final = "123456:only good for tests"  # noqa: S105 - no bot's
 _SECRET: Final = b"a secret that is only good for tests"
@@ -63,8 +64,19 @@ def quick_folder() -> Iterator[Path]:
         yield Path(folder)
 
 
+@contextlib.contextmanager
+def opened(store: str, mongo_uri: str | None = None) -> Iterator[OpenStore]:
+    """Give what opens a store of a kind, on MongoDB in databases that are dropped at the end."""
+    if store != "mongo":
+        yield opener(store)
+        return
+    uri = check_uri(mongo_uri)
+    with scratch(uri) as prefix:
+        yield Scratch(uri, prefix).open
+
+
 def opener(store: str) -> OpenStore:
-    """Return what opens a store of a kind, for each run in a folder of its own."""
+    """Return what opens a store that needs no server, for each run in a folder of its own."""
 
     async def open_memory(_folder: Path) -> Store:
         return MemoryStore()
@@ -77,7 +89,7 @@ def opener(store: str) -> OpenStore:
 
 def parts(store: str) -> Parts:
     """Return what else a matrix runs on: every port of this project's that has an adapter."""
-    is_durable = store == "sqlite"
+    is_durable = store != "memory"
     memory = _Files() if is_durable else _Memories()
     return Parts(
         reopens=is_durable,

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from hashlib import sha256
 from importlib.metadata import version
@@ -39,6 +39,7 @@ from aiba_domain.testing.simulation import (
     shrink,
     simulate,
 )
+from aiba_entry.cli.scratch_mongo import Scratch, check_uri, scratch
 from aiba_entry.cli.simulate_signer import ISOLATED
 from aiba_entry.cli.simulate_site import HttpSite
 from aiba_entry.observability import configure_logging
@@ -64,6 +65,8 @@ class World:
     steps: int
     players: int
     signer: str = "model"
+    mongo: tuple[str, str] | None = field(default=None, repr=False)
+    """The server's URI, and with what the names of the databases begin that are made on it."""
 
     def plan(self, seed: int, only: tuple[int, ...] | None = None) -> Plan:
         """Return the plan of a seed, or of some of its steps."""
@@ -78,6 +81,8 @@ class World:
             words.append(f"--through {self.through}")
         if self.store != "memory":
             words.append(f"--store {self.store}")
+        if self.store == "mongo":
+            words.append("--mongo-uri URI")  # it may hold a password
         if self.signer != "model":
             words.append(f"--signer {self.signer}")
         if plan.only is not None:
@@ -123,8 +128,9 @@ class Summary:
     help="What clients talk to: the whole HTTP application, or the core alone.",
 )
 @click.option(
-    "--store", type=click.Choice(("memory", "sqlite")), default="memory", show_default=True
+    "--store", type=click.Choice(("memory", "sqlite", "mongo")), default="memory", show_default=True
 )
+@click.option("--mongo-uri", help="For --store mongo: a server, which need not be empty.")
 @click.option(
     "--signer",
     type=click.Choice(("model", "isolated")),
@@ -149,6 +155,7 @@ def simulate_command(  # noqa: PLR0913 - the options of the command
     only: str | None,
     through: str,
     store: str,
+    mongo_uri: str | None,
     signer: str,
     jobs: int | None,
     trace_file: Path | None,
@@ -160,8 +167,31 @@ def simulate_command(  # noqa: PLR0913 - the options of the command
     few steps as still fail, printed with the command that replays it; then the exit code is 1.
     """
     world = World(through=through, store=store, steps=steps, players=players, signer=signer)
-    seeds = _seeds(seed, span)
-    numbers = None if only is None else _numbers(only, steps)
+    with contextlib.ExitStack() as server:
+        if store == "mongo":
+            uri = check_uri(mongo_uri)
+            world = replace(world, mongo=(uri, server.enter_context(scratch(uri))))
+        _simulate(
+            world,
+            _seeds(seed, span),
+            only,
+            jobs or os.cpu_count() or 1,
+            trace_file,
+            as_json=as_json,
+        )
+
+
+def _simulate(
+    world: World,
+    seeds: range,
+    only: str | None,
+    jobs: int,
+    trace_file: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Run the seeds, shrink a failure, tell of it all, and exit."""
+    numbers = None if only is None else _numbers(only, world.steps)
     if numbers is not None and len(seeds) != 1:
         raise click.UsageError("--only goes with one --seed")
     console = Console(stderr=True)
@@ -169,7 +199,7 @@ def simulate_command(  # noqa: PLR0913 - the options of the command
         if len(seeds) == 1:
             summary, outcome = _one(world, world.plan(seeds[0], numbers))
         else:
-            summary, outcome = _many(world, seeds, jobs or os.cpu_count() or 1, console), None
+            summary, outcome = _many(world, seeds, jobs, console), None
     except KeyboardInterrupt:
         click.echo("interrupted", err=True)
         raise SystemExit(_INTERRUPTED) from None
@@ -318,7 +348,8 @@ def run_plan(world: World, plan: Plan) -> Outcome:
     if world.store == "memory":
         return simulate(plan, site, _open_memory, isolated)
     with tempfile.TemporaryDirectory(prefix="aiba-simulate-") as folder:
-        return simulate(plan, site, partial(_open_sqlite, Path(folder)), isolated)
+        opens = _open_sqlite if world.mongo is None else _databases(*world.mongo).open
+        return simulate(plan, site, partial(opens, Path(folder)), isolated)
 
 
 async def _open_memory() -> Store:
@@ -327,6 +358,12 @@ async def _open_memory() -> Store:
 
 async def _open_sqlite(folder: Path) -> Store:
     return SqliteStore(folder / "simulated.db")
+
+
+@cache
+def _databases(uri: str, prefix: str) -> Scratch:
+    """Return this process's databases, which it uses again from seed to seed."""
+    return Scratch(uri, prefix)
 
 
 @cache

@@ -29,6 +29,21 @@ def test_the_table_is_printed(monkeypatch: pytest.MonkeyPatch, store: str) -> No
     assert text.splitlines()[-1].startswith("1 cells: 1 passed, 0 failed")
 
 
+@pytest.mark.parametrize("command_name", ["crash-matrix", "simulate"])
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((), "needs --mongo-uri"),
+        (("--mongo-uri", "mongodb://host/aiba"), "no database"),
+        (("--mongo-uri", "http://host/"), "no database"),
+    ],
+)
+def test_mongo_needs_a_server(command_name: str, given: tuple[str, ...], told: str) -> None:
+    """A server and no database: those that are made are dropped again."""
+    result = CliRunner().invoke(main, [command_name, "--store", "mongo", *given])
+    assert (result.exit_code, told in result.stderr) == (2, True)
+
+
 def test_the_document_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """As one JSON document."""
     code, text = command(monkeypatch, ONE, "--json")
