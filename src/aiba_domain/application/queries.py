@@ -97,7 +97,10 @@ class Queries:
             return [
                 mode
                 for mode in await read.modes()
-                if mode.enabled and arena in (None, mode.arena) and league in (None, mode.league)
+                if mode.enabled
+                and mode.deleted_at is None
+                and arena in (None, mode.arena)
+                and league in (None, mode.league)
             ]
 
         return await self._store.read(look)

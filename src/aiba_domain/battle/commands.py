@@ -130,9 +130,13 @@ async def load_arena(command: RunBattle, context: Context, read: Reader) -> Aren
 
 
 async def _find_mode(command: RunBattle, read: Reader) -> GameMode | None:
-    """Find the mode by key, or the first enabled one of the arena and league in key order."""
+    """Find the mode by key, or the first enabled one of the arena and league in key order.
+
+    One that was deleted is not enabled, and isn't found by its key.
+    """
     if command.mode_key is not None:
-        return await read.mode(command.mode_key)
+        named = await read.mode(command.mode_key)
+        return named if named is not None and named.deleted_at is None else None
     if command.league == DEFAULT_LEAGUE:
         usual = await read.mode(command.arena)
         if (

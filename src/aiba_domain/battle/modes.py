@@ -76,6 +76,9 @@ class ModeTerms:
 class GameMode(ModeTerms):
     """One mode as operators keep it. Instants are ms, UTC.
 
+    One that was deleted is kept with `deleted_at`, so that it isn't made again as a default; nobody
+    plays or sees it, until a mode is made under its key.
+
     Raises InvalidInput naming the field for a value out of its range. A mode that could exceed the
     score its anomaly limit assumes, or whose factors contradict "0 means 0", can't be made: the
     variance is at least 0 and the league multiplier above 0.
@@ -87,6 +90,7 @@ class GameMode(ModeTerms):
     enabled: bool = True
     created_at: int
     updated_at: int
+    deleted_at: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse any value outside its range."""

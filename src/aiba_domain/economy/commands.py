@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from aiba_domain.administration.model import AuditChange
 from aiba_domain.application.handler import OPERATORS, Handler, nothing
 from aiba_domain.decision import Accepted, Command, Context, Refused
 from aiba_domain.economy.emission import NOTHING_EMITTED, EmissionResult, EmissionUse, judge
@@ -164,7 +165,8 @@ def decide_policy(
         policy = next_version(context.policy, command.changes, context.now)
     except InvalidInput as error:
         return Refused(code=error.code, details={error.field: error.reason})
-    return Accepted(reply=PolicyReply(policy=policy), changed=(policy,))
+    change = AuditChange.between("policy:economy", context.policy, policy)
+    return Accepted(reply=PolicyReply(policy=policy), changed=(policy,), audit=(change,))
 
 
 def _judge(

@@ -6,10 +6,11 @@ them. An explicit 0 means 0: no field reads 0 as "use the default".
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
+from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
 
-from aiba_domain.economy.rewards import MAX_GRANT, RewardRates
+from aiba_domain.economy.rewards import MAX_DENOMINATOR, MAX_GRANT, RewardRates
 from aiba_domain.economy.windows import EmissionWindows
 from aiba_domain.errors import InvalidInput
 from aiba_domain.money import BPS, MAX_AMOUNT, Currency, amount
@@ -33,8 +34,9 @@ class TokenSplit:
 class EconomyPolicy:
     """One version of the economy's settings.
 
-    Amounts are whole units of their currency, TON prices nanoTON, times as their names say. Raises
-    InvalidInput naming the first field outside its range.
+    Amounts are whole units of their currency, TON prices nanoTON, times as their names say. The
+    oracle's rates are whole AIBA for a TON and NEUR for an AIBA, 0 for none; it was last updated at
+    an instant, 0 for never. Raises InvalidInput naming the first field outside its range.
     """
 
     version: int = 1
@@ -82,6 +84,23 @@ class EconomyPolicy:
     course_completion_badge_mint_cost_ton_nano: int = 10 * _TON
     full_course_completion_certificate_mint_cost_ton_nano: int = 15 * _TON
 
+    oracle_aiba_per_ton: int = 0
+    oracle_neur_per_aiba: int = 0
+    oracle_auto_update_enabled: bool = False
+    oracle_update_interval_minutes: int = 15
+    oracle_max_age_minutes: int = 1_440
+    oracle_aiba_usd: Fraction = Fraction(0)
+    oracle_min_aiba_per_ton: int = 0
+    oracle_max_aiba_per_ton: int = 0
+    oracle_fallback_aiba_per_ton: int = 0
+    oracle_last_updated_at: int = 0
+    oracle_ton_usd_at_update: Fraction = Fraction(0)
+
+    automation_enabled: bool = False
+    automation_target_emission_percent_per_year: Fraction = Fraction(10)
+    automation_min_cap_aiba: int = 500_000
+    automation_max_cap_aiba: int = 5_000_000
+
     def __post_init__(self) -> None:
         """Refuse any value outside its range."""
         for name, (low, high) in RANGES.items():
@@ -93,11 +112,12 @@ class EconomyPolicy:
             if value > high:
                 raise InvalidInput(name, f"max:{high}")
         self._check_parts()
+        self._check_exact()
 
     def _check_parts(self) -> None:
         for name, kind in _PARTS.items():
             if not isinstance(getattr(self, name), kind):
-                raise InvalidInput(name, "object")
+                raise InvalidInput(name, "boolean" if kind is bool else "object")
         for name in ("daily_cap_aiba_by_arena", "daily_cap_neur_by_arena"):
             for arena, cap in getattr(self, name).items():
                 if not isinstance(arena, str):
@@ -107,6 +127,18 @@ class EconomyPolicy:
             bps = getattr(self.token_split, part.name)
             if type(bps) is not int or not 0 <= bps <= BPS:
                 raise InvalidInput(f"token_split.{part.name}", f"integer of 0..{BPS}")
+
+    def _check_exact(self) -> None:
+        for name, highest in EXACT_RANGES.items():
+            value = getattr(self, name)
+            if not isinstance(value, Fraction):
+                raise InvalidInput(name, "number")
+            if value < 0:
+                raise InvalidInput(name, "min:0")
+            if value > highest:
+                raise InvalidInput(name, f"max:{highest}")
+            if value.denominator > MAX_DENOMINATOR:
+                raise InvalidInput(name, "maxDecimals:18")
 
     def daily_cap(self, currency: Currency) -> int | None:
         """Return the most a UTC day may emit of `currency`, or None where it isn't capped."""
@@ -125,6 +157,9 @@ _PARTS: Final[Mapping[str, type]] = MappingProxyType(
     {
         "daily_cap_aiba_by_arena": Mapping,
         "daily_cap_neur_by_arena": Mapping,
+        "oracle_auto_update_enabled": bool,
+        "automation_enabled": bool,
+        "claims_paused": bool,
         "emission_windows": EmissionWindows,
         "rewards": RewardRates,
         "token_split": TokenSplit,
@@ -166,11 +201,30 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "create_group_cost_ton_nano": _TON_PRICE,
         "boost_group_cost_ton_nano": _TON_PRICE,
         "leaderboard_top_free_create": (0, 1_000_000),
+        "oracle_aiba_per_ton": _AMOUNT,
+        "oracle_neur_per_aiba": _AMOUNT,
+        "oracle_update_interval_minutes": (1, 1_440),
+        "oracle_max_age_minutes": (1, 525_600),
+        "oracle_min_aiba_per_ton": _AMOUNT,
+        "oracle_max_aiba_per_ton": _AMOUNT,
+        "oracle_fallback_aiba_per_ton": _AMOUNT,
+        "oracle_last_updated_at": _AMOUNT,
+        "automation_min_cap_aiba": _AMOUNT,
+        "automation_max_cap_aiba": _AMOUNT,
         "course_completion_badge_mint_cost_ton_nano": _AMOUNT,
         "full_course_completion_certificate_mint_cost_ton_nano": _AMOUNT,
     }
 )
 """The inclusive range of every integer field."""
+
+EXACT_RANGES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "oracle_aiba_usd": 10**9,
+        "oracle_ton_usd_at_update": 10**9,
+        "automation_target_emission_percent_per_year": 1_000,
+    }
+)
+"""The highest value of every exact number, whose lowest is 0."""
 
 
 def next_version(current: EconomyPolicy, changes: Mapping[str, object], now: int) -> EconomyPolicy:

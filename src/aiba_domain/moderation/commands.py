@@ -1,9 +1,10 @@
-"""The commands of moderation: ban and unban players and brokers."""
+"""The commands of moderation: ban and unban players and brokers, and give badges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from aiba_domain.administration.model import AuditChange, plain
 from aiba_domain.application.handler import OPERATORS, Handler
 from aiba_domain.brokers.model import Broker
 from aiba_domain.decision import Accepted, Command, Context, Refused
@@ -14,6 +15,8 @@ from aiba_domain.ports import Reader
 
 MAX_BAN_MINUTES: Final = 100 * 525_600
 """The longest ban of a player: a hundred years, whose end is still a date."""
+MAX_BADGES: Final = 50
+MAX_BADGE: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,21 @@ class UnbanBroker(Command[StandingReply]):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlayerReply:
+    """A player after the command."""
+
+    player: Player
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetBadges(Command[PlayerReply]):
+    """Give a player, known to the service or not, these badges in place of those there are."""
+
+    player_id: str
+    badges: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What moderation loads: the player or the broker, and the flags against it."""
 
@@ -66,7 +84,9 @@ class Case:
     flags: Sequence[Flag] = ()
 
 
-async def load_player(command: BanPlayer | UnbanPlayer, _context: Context, read: Reader) -> Case:
+async def load_player(
+    command: BanPlayer | UnbanPlayer | SetBadges, _context: Context, read: Reader
+) -> Case:
     """Load a player's case."""
     return Case(
         player=await read.player(command.player_id),
@@ -126,18 +146,48 @@ def decide_unban_broker(
     return _broker_standing(broker, state)
 
 
+def decide_badges(
+    state: Case, command: SetBadges, context: Context
+) -> Accepted[PlayerReply] | Refused:
+    """Give the player these badges and no others; blank ones are left out, doubled ones too."""
+    badges = tuple(dict.fromkeys(name for badge in command.badges if (name := badge.strip())))
+    if len(badges) > MAX_BADGES:
+        return Refused(code="validation_error", details={"badges": f"maxLength:{MAX_BADGES}"})
+    if any(len(badge) > MAX_BADGE for badge in badges):
+        return Refused(code="validation_error", details={"badges": f"maxLength:{MAX_BADGE}"})
+    before = state.player or new_player(command.player_id, None, context.now)
+    player = replace(before, badges=badges, updated_at=context.now)
+    change = AuditChange(
+        subject=f"player:{player.id}",
+        before={"badges": list(before.badges)},
+        after={"badges": list(badges)},
+    )
+    return Accepted(reply=PlayerReply(player=player), changed=(player,), audit=(change,))
+
+
+def _standing(before: Player | Broker | None, after: Player | Broker) -> tuple[AuditChange, ...]:
+    """Return what the audit trail tells of a ban that was set or lifted."""
+    kind = "player" if isinstance(after, Player) else "broker"
+    told = [None if one is None else _told(one) for one in (before, after)]
+    return (AuditChange(subject=f"{kind}:{after.id}", before=told[0], after=told[1]),)
+
+
+def _told(one: Player | Broker) -> dict[str, object]:
+    return {"ban": plain(one.ban), "anomalyFlags": one.anomaly_flags}
+
+
 def _player_standing(player: Player, state: Case) -> Accepted[StandingReply]:
     reply = StandingReply(
         subject=Subject.PLAYER, subject_id=player.id, ban=player.ban, flags=tuple(state.flags)
     )
-    return Accepted(reply=reply, changed=(player,))
+    return Accepted(reply=reply, changed=(player,), audit=_standing(state.player, player))
 
 
 def _broker_standing(broker: Broker, state: Case) -> Accepted[StandingReply]:
     reply = StandingReply(
         subject=Subject.BROKER, subject_id=broker.id, ban=broker.ban, flags=tuple(state.flags)
     )
-    return Accepted(reply=reply, changed=(broker,))
+    return Accepted(reply=reply, changed=(broker,), audit=_standing(state.broker, broker))
 
 
 HANDLERS = (
@@ -156,6 +206,15 @@ HANDLERS = (
         reply=StandingReply,
         load=load_player,
         decide=decide_unban_player,
+        roles=OPERATORS,
+        keyed=False,
+    ),
+    Handler(
+        name="moderation.set_badges",
+        command=SetBadges,
+        reply=PlayerReply,
+        load=load_player,
+        decide=decide_badges,
         roles=OPERATORS,
         keyed=False,
     ),
