@@ -1,21 +1,26 @@
 """The steps that bring the store of the settings to this build's schema: a plan, then the taking.
 
-A server takes them itself when it opens an embedded store. The command lets an operator see them
-first and take them at a time of their own.
+A server takes them itself when it opens an embedded store, and the command lets an operator see
+them first. On MongoDB a server in production takes none: it refuses to start until they are taken.
 """
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from aiba_adapters.sqlite import presence
-from aiba_adapters.sqlite.schema import STEPS, Pending, SchemaTooNew, Tell, migrate, pending
+from aiba_adapters.sqlite.schema import STEPS, migrate, pending
 from aiba_adapters.sqlite.store import connect
+from aiba_adapters.steps import Pending, SchemaTooNew, Tell
+from aiba_domain.ports import Unavailable
 from aiba_entry.settings import Settings
-from aiba_entry.stores import StoreUnusable, database_path
+from aiba_entry.stores import MONGO_MISSING, StoreUnusable, database_path
+
+if TYPE_CHECKING:
+    from aiba_adapters.mongo.documents import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +50,7 @@ class Migrations(Protocol):
 def migrations_of(settings: Settings) -> Migrations:
     """Return the migrations of the settings' store. Raises StoreUnusable."""
     if settings.mongo_uri is not None:
-        raise StoreUnusable("the schema of MONGO_URI is made by `aiba mongo init`")
+        return MongoMigrations(settings.mongo_uri)
     return SqliteMigrations(database_path(settings))
 
 
@@ -84,3 +89,42 @@ class SqliteMigrations:
             yield
         except (sqlite3.Error, SchemaTooNew) as error:
             raise StoreUnusable(f"{self._path} can't be migrated: {error}") from error
+
+
+class MongoMigrations:
+    """The migrations of the database that a URI names; a new one has yet to take every step."""
+
+    def __init__(self, uri: str) -> None:
+        """Work for the database of `uri`, which no text repeats."""
+        self._uri = uri
+
+    async def plan(self) -> Plan:
+        """List the steps that the database has yet to take."""
+        async with self._database() as database:
+            from aiba_adapters.mongo import migrations  # noqa: PLC0415 - an extra
+
+            steps = await migrations.pending(database)
+            newest = len(migrations.STEPS)
+            return Plan(at=newest - len(steps), newest=newest, steps=steps)
+
+    async def take(self, *, tell: Tell) -> None:
+        """Take them, one process at a time; a dead one's turn runs out by itself."""
+        async with self._database() as database:
+            from aiba_adapters.mongo import connecting, migrations  # noqa: PLC0415 - an extra
+
+            await migrations.take(database, now=connecting.now, tell=tell)
+
+    @contextlib.asynccontextmanager
+    async def _database(self) -> "AsyncIterator[Database]":
+        try:
+            from aiba_adapters import mongo  # noqa: PLC0415 - an extra, and slow to import
+        except ImportError as error:
+            raise StoreUnusable(MONGO_MISSING) from error
+        place = "the database of MONGO_URI"
+        try:
+            async with mongo.opened(self._uri) as database:
+                yield database
+        except (mongo.Unfit, mongo.TurnTaken, mongo.TurnLost, SchemaTooNew) as error:
+            raise StoreUnusable(f"{place} can't be migrated: {error}") from error
+        except Unavailable as error:
+            raise StoreUnusable(f"{place} doesn't answer: {error}") from error

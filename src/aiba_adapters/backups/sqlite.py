@@ -16,8 +16,9 @@ from aiba_adapters.backups.archive import BackupRefused, copy, sync_folder
 from aiba_adapters.backups.manifest import Manifest, head_of
 from aiba_adapters.backups.ports import PlaceInUse, PlaceOccupied, Snapshot, Tell
 from aiba_adapters.sqlite import SqliteStore, presence
-from aiba_adapters.sqlite.schema import STEPS, SchemaTooNew
+from aiba_adapters.sqlite.schema import STEPS
 from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
+from aiba_adapters.steps import SchemaTooNew
 from aiba_domain.outage import Unavailable
 from aiba_domain.ports import Entry, Store
 

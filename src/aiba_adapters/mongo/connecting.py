@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
 from pymongo import AsyncMongoClient
@@ -107,6 +107,22 @@ async def make_schema(uri: str) -> list[str]:
         raise Unavailable(text_of(error)) from error
     else:
         return made
+    finally:
+        await client.close()
+
+
+@contextlib.asynccontextmanager
+async def opened(uri: str, *, name: str | None = None) -> AsyncIterator[Database]:
+    """Give a fit server's database, the URI's or one of another name, whatever its schema is.
+
+    Raises as `open_store` does; what the driver says meanwhile is Unavailable.
+    """
+    client, database = connect(uri)
+    try:
+        _refuse(await server_problems(client))
+        yield database if name is None else client[name]
+    except PyMongoError as error:
+        raise Unavailable(text_of(error)) from error
     finally:
         await client.close()
 

@@ -12,10 +12,12 @@ from aiba_entry.migrations import migrations_of
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Show the steps, and change nothing.")
 def migrate(*, dry_run: bool) -> None:
-    """Take the numbered steps that the store lacks; no server may work on it meanwhile.
+    """Take the numbered steps that the store lacks.
 
     Each step, and each batch of one that rewrites rows, is there whole or not at all: after a kill
-    at any point the same command goes on. A server takes the same steps when it starts.
+    at any point the same command goes on. On the embedded store no server may run meanwhile, and
+    one takes the same steps when it starts. On MongoDB servers may run, but for a step that
+    rewrites documents; in prod they refuse to start before the steps are taken.
     """
     settings = settings_or_exit()
     with told() as tell:
