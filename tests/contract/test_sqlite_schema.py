@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from aiba_adapters.sqlite import SqliteStore
-from aiba_adapters.sqlite.schema import STEPS, SchemaTooNew, migrate
+from aiba_adapters.sqlite.schema import STEPS, migrate
 from aiba_adapters.sqlite.store import connect
 from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
+from aiba_adapters.steps import SchemaTooNew
 from aiba_domain.payments.model import Purpose, UsedPayment
 from aiba_domain.testing.contracts.store import movement, player, refusal
 from tests.support.stores import sqlite_desk
