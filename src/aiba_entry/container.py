@@ -4,7 +4,7 @@ from dependency_injector import containers, providers
 
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
-from aiba_domain.application.admin_queries import AdminQueries
+from aiba_domain.application.admin_records import AdminRecords
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.application.leases import StoreLeases
 from aiba_domain.application.pipeline import Pipeline
@@ -68,4 +68,4 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         limiter=limiter,
     )
-    admin_queries = providers.Singleton(AdminQueries, store=store)
+    admin_records = providers.Singleton(AdminRecords, store=store)

@@ -103,7 +103,7 @@ def create_application(
     parts = {
         "pipeline": container.pipeline(),
         "queries": container.queries(),
-        "admin_queries": container.admin_queries(),
+        "admins": container.admin_records(),
         "desks": container.admins(),
         "desk": container.session_desk(),
         "fights": container.battle_desk(),

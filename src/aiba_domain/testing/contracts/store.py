@@ -1,5 +1,6 @@
 """All that a store owes: the suites of units of work, ledger, answers and records as one."""
 
+from aiba_domain.testing.contracts.administration import AdministrationContract
 from aiba_domain.testing.contracts.claims import ClaimsContract
 from aiba_domain.testing.contracts.desk import Desk
 from aiba_domain.testing.contracts.idempotency import IdempotencyContract
@@ -46,6 +47,7 @@ class StoreContract(
     RecordsContract,
     ReadsContract,
     OperationsContract,
+    AdministrationContract,
     ClaimsContract,
     PaymentsContract,
     RecoveryContract,

@@ -1,5 +1,12 @@
 """Hypothesis strategies for the domain's values; all shrink towards few, small and plain ones."""
 
+from aiba_domain.testing.strategies.administration import (
+    acts,
+    admin_accounts,
+    admin_requests,
+    admin_sessions,
+    audit_rows,
+)
 from aiba_domain.testing.strategies.basics import (
     amounts,
     clock_moves,
@@ -54,9 +61,14 @@ __all__ = [
     "SECRET",
     "SHAPED",
     "Cast",
+    "acts",
     "addresses",
+    "admin_accounts",
+    "admin_requests",
+    "admin_sessions",
     "amounts",
     "answers",
+    "audit_rows",
     "bans",
     "battle_commands",
     "battles",

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from hypothesis import strategies as st
 
+from aiba_domain.administration.model import AdminAccount, AdminSession, AuditRow
 from aiba_domain.battle.energy import LAST_INSTANT
 from aiba_domain.battle.engine import Fighter, ModeRules
 from aiba_domain.battle.model import Battle
@@ -35,6 +36,11 @@ from aiba_domain.money import BPS
 from aiba_domain.payments.model import IncomingPayment, Purpose, UsedPayment, order_comment
 from aiba_domain.players.model import Player, Profile, Session
 from aiba_domain.ports import Remembered, Scope
+from aiba_domain.testing.strategies.administration import (
+    admin_accounts,
+    admin_sessions,
+    audit_rows,
+)
 from aiba_domain.testing.strategies.basics import (
     COMMON_DAYS,
     COMMON_TIME_S,
@@ -448,6 +454,9 @@ RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
     MintJob: mint_jobs(),
     UsedPayment: used_payments(),
     Lease: leases(),
+    AdminAccount: admin_accounts(),
+    AdminSession: admin_sessions(),
+    AuditRow: audit_rows(),
 }
 """One strategy for each kind of record."""
 

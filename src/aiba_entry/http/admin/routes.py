@@ -18,7 +18,7 @@ from aiba_domain.administration.account_commands import (
 )
 from aiba_domain.administration.commands import LogOut
 from aiba_domain.administration.model import AdminRole, AuditFilter
-from aiba_domain.application.admin_queries import AdminQueries
+from aiba_domain.application.admin_records import AdminRecords
 from aiba_domain.application.pipeline import Answer, Pipeline
 from aiba_domain.errors import DomainError
 from aiba_entry.admin_settings import is_email, normal_email
@@ -125,10 +125,10 @@ class AdminAccounts(Controller):
         operation_id="listAdmins",
     )
     async def list_all(
-        self, request: _Request, admin_queries: NamedDependency[AdminQueries]
+        self, request: _Request, admins: NamedDependency[AdminRecords]
     ) -> Reply:
         """List the accounts; the environment's is there once it has logged in."""
-        accounts = [account_json(account) for account in await admin_queries.accounts()]
+        accounts = [account_json(account) for account in await admins.accounts()]
         return data_reply(accounts, context_of(request).request_id)
 
     @post(
@@ -234,7 +234,7 @@ class AdminAudit(Controller):
     async def list_rows(
         self,
         request: _Request,
-        admin_queries: NamedDependency[AdminQueries],
+        admins: NamedDependency[AdminRecords],
         admin_email: _Email = None,
         path: _Path = None,
         since: _From = None,
@@ -253,7 +253,7 @@ class AdminAudit(Controller):
             since=_instant(since, "from"),
             until=_instant(until, "to"),
         )
-        page = await admin_queries.audit(wanted, offset=offset, limit=limit)
+        page = await admins.audit(wanted, offset=offset, limit=limit)
         out = AuditPageOut(
             items=[audit_json(row) for row in page.rows],
             total=page.total,
