@@ -101,7 +101,7 @@ class Ledger:
         newest = [("stamp", DESCENDING), ("_id", DESCENDING)]
         for unit in await self._transaction.all(UnitShape, where, sort=newest, limit=limit):
             found += [
-                Movement(at=int(each["at"]), posting=_posting(each))
+                Movement(at=int(each["at"]), posting=posting_of(each))
                 for each in reversed(unit["postings"])
             ]
         mine = [
@@ -218,7 +218,7 @@ class Ledger:
         for stored in bson.decode_file_iter(history):
             for posting in stored["postings"]:
                 number += 1
-                yield Entry(number=number, at=int(posting["at"]), posting=_posting(posting))
+                yield Entry(number=number, at=int(posting["at"]), posting=posting_of(posting))
         for at, each in self.posted:
             number += 1
             yield Entry(number=number, at=at, posting=each)
@@ -264,7 +264,8 @@ def _stored(at: int, posting: Posting) -> Stored:
     }
 
 
-def _posting(stored: Mapping[str, Any]) -> Posting:
+def posting_of(stored: Mapping[str, Any]) -> Posting:
+    """Return a posting as it was written."""
     return Posting(
         currency=_CURRENCY[stored["currency"]],
         amount=int(stored["amount"]),
