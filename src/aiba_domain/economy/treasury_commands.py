@@ -22,7 +22,6 @@ from aiba_domain.economy.ledger import (
     player_account,
 )
 from aiba_domain.economy.rewards import MAX_GRANT
-from aiba_domain.ids import derive_id
 from aiba_domain.money import MAX_AMOUNT, Currency
 from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import Reader
@@ -81,7 +80,7 @@ class CreditUser(Command[CreditReply]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fund(Command[FundReply]):
-    """Bring money into a pot, or with a negative delta take some out of it."""
+    """Bring money into a pot, or with a negative delta take some out of it; once under its key."""
 
     pot: Pot
     aiba_delta: int = 0
@@ -162,9 +161,8 @@ def _after(deltas: Mapping[Currency, int], balances: Mapping[Currency, int]) -> 
 def _moves(
     deltas: Mapping[Currency, int], account: str, source: str, reason: str, context: Context
 ) -> tuple[Posting, ...]:
-    """Return the posting of each delta that is not 0; its id is the key, or else the instant's."""
+    """Return the posting of each delta that is not 0, under the command's key."""
     purse = operator_account(source)
-    source_id = context.key or derive_id(source, context.principal.id, str(context.now))
     return tuple(
         Posting(
             currency=currency,
@@ -175,7 +173,7 @@ def _moves(
             arena=ADMIN_ARENA,
             league="global",
             source_type=source,
-            source_id=source_id,
+            source_id=context.key,
         )
         for currency, delta in deltas.items()
         if delta
@@ -209,7 +207,6 @@ HANDLERS = (
         load=load_pot,
         decide=decide_fund,
         roles=OPERATORS,
-        keyed=False,
     ),
 )
 """The handlers of this area's commands."""

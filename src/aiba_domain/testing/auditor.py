@@ -15,7 +15,7 @@ from aiba_domain.money import Currency
 from aiba_domain.ports import Entry
 
 _LARGEST: Final = 9_223_372_036_854_775_807
-_SOURCES: Final = ("emission", "chain")
+_SOURCES: Final = ("emission", "chain", "operator")
 _HOUR: Final = 3_600_000
 
 Place = tuple[str, str]

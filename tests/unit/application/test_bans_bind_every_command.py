@@ -7,6 +7,7 @@ import pytest
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.battle.commands import RunBattle
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
+from aiba_domain.brokers.mint_commands import MintBroker
 from aiba_domain.brokers.model import Stat
 from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.claim import ChainView
@@ -37,6 +38,7 @@ EXAMPLES: dict[type[Command[Any]], Command[Any]] = {
         Repair(broker_id=BROKER),
         Upgrade(broker_id=BROKER, stat=Stat.SPEED),
         RunBattle(broker_id=BROKER, mode_key="sure"),
+        MintBroker(broker_id=BROKER),
         ClaimDaily(),
         ClaimDailyCombo(),
         ConnectWallet(address=WALLET),
@@ -137,8 +139,9 @@ def test_d33_a_player_can_be_banned_before_the_first_visit(play: Playground) -> 
         Upgrade(broker_id=BROKER, stat=Stat.SPEED),
         Combine(base_broker_id=BROKER, sacrifice_broker_id=OTHER),
         Combine(base_broker_id=OTHER, sacrifice_broker_id=BROKER),
+        MintBroker(broker_id=BROKER),
     ],
-    ids=["battle", "train", "repair", "upgrade", "combine-base", "combine-sacrifice"],
+    ids=["battle", "train", "repair", "upgrade", "combine-base", "combine-sacrifice", "mint"],
 )
 def test_d33_a_banned_broker_can_do_nothing(ready: Playground, command: Command[Any]) -> None:
     """Neither fight nor be improved, nor take part in a combination on either side."""

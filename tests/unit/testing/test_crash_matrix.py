@@ -44,6 +44,7 @@ NO_MONEY = {
     "Reader.wallet_owner": "binding a wallet",
     "Reader.flags_of": "moderation",
     "Reader.lease": "who of the workers may work",
+    "Reader.policies": "a change of the configuration",
 }
 """What commands read in their unit of work that no command reads which moves money."""
 

@@ -6,17 +6,21 @@ settlement runs.
 
 from typing import Any, Final
 
+from aiba_domain.application.admin_queries import AdminQueries
 from aiba_domain.application.audit import audit_store
 from aiba_domain.application.upkeep import rotate_seed
 from aiba_domain.battle.commands import RunBattle
 from aiba_domain.brokers.commands import Train
+from aiba_domain.brokers.mint_commands import LinkNft
 from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.claim import Claim
 from aiba_domain.claims.commands import BY_BATTLE
 from aiba_domain.decision import Command, Principal
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily
+from aiba_domain.economy.ledger import player_account
 from aiba_domain.errors import DomainError
 from aiba_domain.fairness.commands import MOVED_ON
+from aiba_domain.instants import day_key
 from aiba_domain.players.commands import OpenSession
 from aiba_domain.ports import Unavailable
 from aiba_domain.signing.interchange import Protection
@@ -33,6 +37,7 @@ from aiba_domain.testing.crash_matrix.stage import (
     WAITING,
     terms_of,
 )
+from aiba_domain.testing.doubles import NOON
 from aiba_domain.testing.playground import OPERATOR
 
 _MINUTE_MS: Final = 60_000
@@ -126,6 +131,32 @@ async def look_around(bench: Bench) -> None:
             await queries.policy(),
             await queries.daily(HERO),
             await process.withdrawals.in_flight(),
+        ]
+
+    bench.answers.append(await bench.ask(look))
+
+
+async def look_as_operator(bench: Bench) -> None:
+    """Fight and link an NFT, then ask everything that an operator can look at."""
+    await bench.request(Principal(id=HERO), BATTLE, KEY)
+    await bench.request(*COMMANDS[LinkNft], KEY)
+
+    async def look(process: Process) -> list[object]:
+        queries = AdminQueries(process.store, bench.clock)
+        return [
+            await queries.policies(before=None, limit=2),
+            await queries.day(day_key(NOON)),
+            await queries.movements(player_account(HERO), limit=9),
+            await queries.pots(),
+            await queries.brought_in(),
+            await queries.modes(),
+            await queries.brokers(owner=None, minted=True, limit=9),
+            await queries.mint_jobs(status=None, limit=9),
+            await queries.flagged_brokers(least=1, limit=9),
+            await queries.flagged_players(least=1, limit=9),
+            await queries.anomalies(limit=9),
+            await queries.player(HERO),
+            await queries.dashboard(),
         ]
 
     bench.answers.append(await bench.ask(look))

@@ -11,11 +11,15 @@ from typing import Any, Final
 
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.battle.commands import RunBattle
+from aiba_domain.battle.mode_commands import DeleteMode, MakeMode
+from aiba_domain.brokers.mint_commands import CompleteMint, FailMint
 from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.commands import RecordSignature
 from aiba_domain.decision import Command
 from aiba_domain.economy.commands import ChangePolicy
+from aiba_domain.economy.config_commands import AdjustCap, SetRates, UpdateRate
 from aiba_domain.testing.crash_matrix import acts
+from aiba_domain.testing.crash_matrix.admins import look_at_admins
 from aiba_domain.testing.crash_matrix.bench import Bench
 from aiba_domain.testing.crash_matrix.calls import calls
 from aiba_domain.testing.crash_matrix.parts import Need
@@ -33,7 +37,7 @@ class Scenario:
 
     `prepare` is done before anything can strike. `begins_empty`: without the stage. `commands` are
     those that it is about. `may_differ` names the parts of the final state that a fault may change,
-    and says why that is right.
+    or `told` for what clients are told, and says why that is right.
     """
 
     name: str
@@ -51,6 +55,20 @@ class Scenario:
         return [kind.__name__ for kind in self.commands] == [self.name]
 
 
+_VERSION: Final = {"policy": "a change that is made again makes one more version, of the same"}
+_AGAIN: Final[Mapping[type[Command[Any]], Mapping[str, str]]] = {
+    ChangePolicy: _VERSION,
+    SetRates: _VERSION,
+    UpdateRate: _VERSION,
+    AdjustCap: {"told": "once adjusted, there is nothing to adjust"},
+    MakeMode: {"told": "a key that is taken can't be taken again"},
+    DeleteMode: {"told": "what is gone isn't found"},
+    CompleteMint: {"told": "a job that is over can't be ended again"},
+    FailMint: {"told": "a job that is over can't be ended again"},
+}
+"""What a fault may change where a command is made again without a key."""
+
+
 def _commands() -> list[Scenario]:
     """Return each command under a key, and without one where it needs none."""
     found = []
@@ -58,17 +76,15 @@ def _commands() -> list[Scenario]:
         prepare = acts.sign_beforehand if kind is RecordSignature else acts.nothing
         keys = (KEY,) if HANDLERS[kind].keyed else (KEY, None)
         for key in keys:
-            again = {"policy": "a change that is made again makes one more version, of the same"}
-            found.append(
-                Scenario(
-                    name=kind.__name__ if key else f"{kind.__name__} without a key",
-                    act=partial(acts.issue, kind, key),
-                    reaches=("Store.transact", "UnitOfWork.write", "Clock.now"),
-                    prepare=prepare,
-                    commands=(kind,),
-                    may_differ=again if kind is ChangePolicy and key is None else {},
-                )
+            scenario = Scenario(
+                name=kind.__name__ if key else f"{kind.__name__} without a key",
+                act=partial(acts.issue, kind, key),
+                reaches=("Store.transact", "UnitOfWork.write", "Clock.now"),
+                prepare=prepare,
+                commands=(kind,),
+                may_differ={} if key else _AGAIN.get(kind, {}),
             )
+            found.append(scenario)
     return found
 
 
@@ -119,6 +135,33 @@ _FLOWS: Final = (
             "Reader.claims_of",
             "Reader.open_claims",
             "Store.read",
+        ),
+    ),
+    Scenario(
+        name="an operator looks around",
+        act=acts.look_as_operator,
+        reaches=(
+            "Reader.broker_of_nft",
+            "Reader.flagged_brokers",
+            "Reader.flagged_players",
+            "Reader.latest_brokers",
+            "Reader.mint_jobs",
+            "Reader.movements",
+            "Reader.policies",
+            "Reader.recent_flags",
+            "Reader.spent",
+            "Reader.totals",
+        ),
+    ),
+    Scenario(
+        name="a look at the admins",
+        act=look_at_admins,
+        reaches=(
+            "Reader.admin_account",
+            "Reader.admin_accounts",
+            "Reader.audit_rows",
+            "Reader.audit_trail",
+            "Reader.last_audit_row",
         ),
     ),
     Scenario(name="an audit", act=acts.audit, reaches=("Reader.accounts", "Reader.entries")),

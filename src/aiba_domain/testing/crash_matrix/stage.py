@@ -7,10 +7,18 @@ from typing import Any, Final
 
 from aiba_domain.battle.commands import RunBattle
 from aiba_domain.battle.engine import ModeRules
-from aiba_domain.battle.mode_commands import SaveMode, SeedModes
+from aiba_domain.battle.mode_commands import (
+    ChangeMode,
+    DeleteMode,
+    MakeMode,
+    SaveMode,
+    SeedModes,
+)
 from aiba_domain.battle.modes import GameMode, mode_id
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.mint_commands import CompleteMint, FailMint, LinkNft, MintBroker, Nft
+from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker, Stat
 from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.claim import EXPIRY_MARGIN_S, VALIDITY_S, ChainView
@@ -26,9 +34,11 @@ from aiba_domain.claims.commands import (
 from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.decision import Command, Principal, Record
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
+from aiba_domain.economy.config_commands import AdjustCap, PatchConfig, SetRates, UpdateRate
 from aiba_domain.economy.ledger import CHAIN, Posting, player_account
 from aiba_domain.economy.policy import EconomyPolicy, next_version
 from aiba_domain.economy.rewards import RewardRates
+from aiba_domain.economy.treasury_commands import CreditUser, Fund, Pot
 from aiba_domain.fairness.commands import RotateSeed
 from aiba_domain.fairness.epochs import commitment, epoch_secret
 from aiba_domain.guilds.model import Guild
@@ -36,7 +46,13 @@ from aiba_domain.ids import derive_id
 from aiba_domain.instants import HOUR, MINUTE, day_key
 from aiba_domain.leases.commands import KeepLease, TakeLease
 from aiba_domain.leases.model import Lease
-from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
+from aiba_domain.moderation.commands import (
+    BanBroker,
+    BanPlayer,
+    SetBadges,
+    UnbanBroker,
+    UnbanPlayer,
+)
 from aiba_domain.moderation.model import Ban, Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import IncomingPayment
@@ -44,6 +60,7 @@ from aiba_domain.players.commands import OpenSession, SetSchool
 from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import UnitOfWork
 from aiba_domain.testing.chain import GENESIS_S, JETTON_MASTER, VAULT, signature_of
+from aiba_domain.testing.crash_matrix.admins import ADMIN_COMMANDS, ADMIN_RECORDS
 from aiba_domain.testing.crash_matrix.bench import NETWORK, SHOP, Bench
 from aiba_domain.testing.doubles import NOON, ROOT
 from aiba_domain.testing.playground import OPERATOR
@@ -142,6 +159,10 @@ _MODES: Final = (_mode("war", "guildWars", entry=7), _mode("trial", "trials", en
 BATTLE: Final = RunBattle(broker_id=STARTER, mode_key="war")
 """A battle between guilds for a fee: the most that a battle can move."""
 
+JOB: Final = derive_id("mint", OUTLAW)
+"""A mint job of the outlaw's broker, still to be done."""
+NFT: Final = Nft(collection_address="a collection", item_address="an item", index=1)
+
 WORK: Final = "work.ended"
 """The lease whose holder is gone."""
 KEPT: Final = Lease(name="work.kept", holder="worker", number=1, expires_at=NOON + MINUTE)
@@ -182,6 +203,20 @@ COMMANDS: Final[Mapping[type[Command[Any]], tuple[Principal, Command[Any]]]] = {
             ),
         ),
         (OPERATOR, SettleClaim(claim_id=claim_of(WAITING[1]), seen=_LATER)),
+        (Principal(id=HERO), MintBroker(broker_id=STARTER)),
+        (OPERATOR, CompleteMint(job_id=JOB, nft=NFT)),
+        (OPERATOR, FailMint(job_id=JOB, reason="a reason")),
+        (OPERATOR, LinkNft(broker_id=STARTER, nft=NFT)),
+        (OPERATOR, MakeMode(key="made", fields={"name": "made", "arena": "prediction"})),
+        (OPERATOR, ChangeMode(mode_id=mode_id("trial"), fields={"energy_cost": 2})),
+        (OPERATOR, DeleteMode(mode_id=mode_id("trial"))),
+        (OPERATOR, PatchConfig(document={"trainNeurCost": 31, "version": 1})),
+        (OPERATOR, SetRates(aiba_per_ton=5, neur_per_aiba=6)),
+        (OPERATOR, UpdateRate(ton_usd=Fraction(3))),
+        (OPERATOR, AdjustCap()),
+        (OPERATOR, CreditUser(player_id=NEWCOMER, aiba_delta=5, neur_delta=6)),
+        (OPERATOR, Fund(pot=Pot.TREASURY, aiba_delta=7)),
+        (OPERATOR, SetBadges(player_id=HERO, badges=("a badge",))),
         (OPERATOR, BanPlayer(player_id=HERO, minutes=60, reason="a reason")),
         (OPERATOR, UnbanPlayer(player_id=OUTLAW)),
         (OPERATOR, BanBroker(broker_id=STARTER, reason="a reason")),
@@ -196,6 +231,7 @@ COMMANDS: Final[Mapping[type[Command[Any]], tuple[Principal, Command[Any]]]] = {
         ),
         (OPERATOR, TakeLease(name=WORK, holder="successor", ttl_ms=MINUTE)),
         (OPERATOR, KeepLease(name=KEPT.name, holder=KEPT.holder, number=1, ttl_ms=MINUTE)),
+        *ADMIN_COMMANDS,
     )
 }
 """One call of each command, which takes effect on the stage, and who issues it."""
@@ -213,6 +249,11 @@ MONEY: Final = frozenset(
         ReserveClaim,
         ReserveBattleClaim,
         SettleClaim,
+        MintBroker,
+        FailMint,
+        CompleteMint,
+        CreditUser,
+        Fund,
     }
 )
 """The commands that move money, or use money up that came in on the chain."""
@@ -242,6 +283,8 @@ _POLICY: Final = next_version(
     {
         "rewards": RewardRates(aiba_per_score=Fraction(2), guild_creator_share_bps=Fraction(1_000)),
         "daily_combo_requirement_aiba": 1,
+        "automation_enabled": True,
+        "oracle_aiba_usd": Fraction(1, 2),
     },
     NOON,
 )
@@ -272,7 +315,7 @@ def _broker(broker_id: str, owner_id: str) -> Broker:
 
 
 def _things() -> list[Record]:
-    """Return the guilds, the offer of the hero's spare broker, and flags against the outlaw."""
+    """Return the guilds, the offer of the hero's spare broker, flags against the outlaw, a job."""
     flags = (
         Flag(id=derive_id("flag", name), subject=subject, subject_id=name, rule="rule", at=NOON)
         for subject, name in ((Subject.PLAYER, OUTLAW), (Subject.BROKER, BANNED_BROKER))
@@ -295,7 +338,15 @@ def _things() -> list[Record]:
         price_aiba=10,
         created_at=NOON,
     )
-    return [*guilds, offer, *flags, _ENDED, KEPT]
+    job = MintJob(
+        id=JOB,
+        broker_id=BANNED_BROKER,
+        player_id=OUTLAW,
+        aiba_paid=100,
+        created_at=NOON,
+        updated_at=NOON,
+    )
+    return [*guilds, offer, *flags, job, _ENDED, KEPT, *ADMIN_RECORDS]
 
 
 def _fund(player: str, currency: Currency) -> Posting:

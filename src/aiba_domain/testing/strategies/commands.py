@@ -7,9 +7,16 @@ from typing import Any
 from hypothesis import strategies as st
 
 from aiba_domain.battle.commands import RunBattle
-from aiba_domain.battle.mode_commands import SaveMode, SeedModes
-from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS
+from aiba_domain.battle.mode_commands import (
+    ChangeMode,
+    DeleteMode,
+    MakeMode,
+    SaveMode,
+    SeedModes,
+)
+from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS, mode_id
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
+from aiba_domain.brokers.mint_commands import CompleteMint, FailMint, LinkNft, MintBroker, Nft
 from aiba_domain.brokers.model import Stat
 from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.commands import (
@@ -21,11 +28,21 @@ from aiba_domain.claims.commands import (
 )
 from aiba_domain.decision import Command
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
+from aiba_domain.economy.config import NAMES
+from aiba_domain.economy.config_commands import AdjustCap, PatchConfig, SetRates, UpdateRate
+from aiba_domain.economy.treasury_commands import CreditUser, Fund, Pot
 from aiba_domain.fairness.commands import RotateSeed
 from aiba_domain.leases.commands import KeepLease, TakeLease
-from aiba_domain.moderation.commands import BanBroker, BanPlayer, UnbanBroker, UnbanPlayer
+from aiba_domain.moderation.commands import (
+    BanBroker,
+    BanPlayer,
+    SetBadges,
+    UnbanBroker,
+    UnbanPlayer,
+)
 from aiba_domain.money import MAX_AMOUNT
 from aiba_domain.players.commands import OpenSession, SetSchool
+from aiba_domain.testing.strategies.administration import admin_commands
 from aiba_domain.testing.strategies.basics import (
     ids,
     maybe,
@@ -50,6 +67,7 @@ class Cast:
     broker_ids: Sequence[str]
     mode_keys: Sequence[str]
     claim_ids: Sequence[str] = ("0" * 24,)
+    job_ids: Sequence[str] = ("0" * 24,)
 
 
 _WORK = st.sampled_from(("work", "other work", ""))
@@ -62,6 +80,7 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
     player = st.sampled_from(cast.player_ids)
     stat = st.sampled_from(Stat)
     return {
+        **admin_commands(),
         OpenSession: st.builds(
             OpenSession, init_data_digest=st.sampled_from("ab"), lifetime_ms=st.just(3_600_000)
         ),
@@ -98,6 +117,7 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
         SeedModes: st.just(SeedModes()),
         SaveMode: st.builds(SaveMode, mode=modes(key=st.sampled_from(cast.mode_keys))),
         ChangePolicy: st.builds(ChangePolicy, changes=policy_changes()),
+        **_operations(cast),
         BanPlayer: st.builds(
             BanPlayer, player_id=player, minutes=st.integers(0, 3), reason=texts(5)
         ),
@@ -116,6 +136,48 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
             holder=st.sampled_from("ab"),
             number=st.integers(0, 3),
             ttl_ms=st.integers(-1, 9_000),
+        ),
+    }
+
+
+def _operations(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
+    """What operators ask for beside bans, and the minting that they bring to an end."""
+    broker, player = st.sampled_from(cast.broker_ids), st.sampled_from(cast.player_ids)
+    job = st.sampled_from(cast.job_ids)
+    delta = st.integers(-200, 200)
+    fields = st.fixed_dictionaries(
+        {}, optional={"name": texts(5), "energy_cost": st.integers(-1, 5), "enabled": st.booleans()}
+    )
+    a_mode = st.sampled_from(cast.mode_keys).map(mode_id)
+    nft = st.builds(
+        Nft, collection_address=st.just("c"), item_address=st.sampled_from("xyz"), index=st.none()
+    )
+    values: st.SearchStrategy[object] = st.integers(-1, 200) | st.booleans() | st.just({})
+    return {
+        MintBroker: st.builds(MintBroker, broker_id=broker),
+        CompleteMint: st.builds(CompleteMint, job_id=job, nft=nft),
+        FailMint: st.builds(FailMint, job_id=job, reason=texts(5)),
+        LinkNft: st.builds(LinkNft, broker_id=broker, nft=nft),
+        MakeMode: st.builds(
+            MakeMode,
+            key=st.sampled_from(cast.mode_keys),
+            fields=fields.map(lambda some: {"name": "n", "arena": "prediction"} | some),
+        ),
+        ChangeMode: st.builds(ChangeMode, mode_id=a_mode, fields=fields),
+        DeleteMode: st.builds(DeleteMode, mode_id=a_mode),
+        PatchConfig: st.builds(
+            PatchConfig,
+            document=st.dictionaries(st.sampled_from((*sorted(NAMES), "x")), values, max_size=2),
+        ),
+        SetRates: st.builds(
+            SetRates, aiba_per_ton=maybe(st.integers(0, 9)), neur_per_aiba=maybe(st.integers(0, 9))
+        ),
+        UpdateRate: st.builds(UpdateRate, ton_usd=maybe(st.fractions(0, 9, max_denominator=100))),
+        AdjustCap: st.just(AdjustCap()),
+        CreditUser: st.builds(CreditUser, player_id=player, aiba_delta=delta, neur_delta=delta),
+        Fund: st.builds(Fund, pot=st.sampled_from(Pot), aiba_delta=delta, neur_delta=delta),
+        SetBadges: st.builds(
+            SetBadges, player_id=player, badges=st.lists(texts(5), max_size=2).map(tuple)
         ),
     }
 
