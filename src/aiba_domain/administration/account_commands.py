@@ -104,6 +104,8 @@ def decide_reset(
         return Refused(code="admin not found")
     if state.origin is Origin.ENVIRONMENT:
         return Refused(code="environment account")
+    if state.password_hash == command.password_hash:
+        return Accepted(reply=AccountReply(account=state))
     account = replace(
         state,
         password_hash=command.password_hash,

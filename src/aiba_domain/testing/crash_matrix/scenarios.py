@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
+from aiba_domain.administration.account_commands import AddAdmin, RevokeTokens
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.battle.commands import RunBattle
 from aiba_domain.battle.mode_commands import DeleteMode, MakeMode
@@ -56,6 +57,7 @@ class Scenario:
 
 
 _VERSION: Final = {"policy": "a change that is made again makes one more version, of the same"}
+_ENDED_AGAIN: Final = "tokens that are ended again are ended once more"
 _AGAIN: Final[Mapping[type[Command[Any]], Mapping[str, str]]] = {
     ChangePolicy: _VERSION,
     SetRates: _VERSION,
@@ -65,6 +67,8 @@ _AGAIN: Final[Mapping[type[Command[Any]], Mapping[str, str]]] = {
     DeleteMode: {"told": "what is gone isn't found"},
     CompleteMint: {"told": "a job that is over can't be ended again"},
     FailMint: {"told": "a job that is over can't be ended again"},
+    AddAdmin: {"told": "an account is made once"},
+    RevokeTokens: {"admins": _ENDED_AGAIN, "told": _ENDED_AGAIN},
 }
 """What a fault may change where a command is made again without a key."""
 
@@ -195,6 +199,19 @@ _FLOWS: Final = (
         name="a settlement under a lease",
         act=acts.settle_under_a_lease,
         reaches=("Leases.acquire", "Leases.renew", "Leases.release", "Reader.lease"),
+    ),
+    Scenario(
+        name="letters brought under a lease",
+        act=acts.bring_letters,
+        reaches=(
+            "Notifier.deliver",
+            "Reader.backlog",
+            "Reader.dead_letters",
+            "Reader.letter",
+            "Reader.mailbox",
+            "Reader.mailboxes_due",
+        ),
+        commands=(RunBattle,),
     ),
     Scenario(
         name="a withdrawal through an outage",
