@@ -15,6 +15,8 @@ CODE := $(wildcard src tests bench tools)
 
 APP_ENV ?= dev
 PORT ?= 5000
+# How many processes share the tests: `make test WORKERS=0` runs them in one.
+WORKERS ?= auto
 AIBA_DATA_DIR ?= ./var
 
 .PHONY: help setup run demo test fmt lint types unit contract soak kill-test bench mutation contracts lock clean
@@ -50,7 +52,7 @@ test: setup ## Everything CI runs: format, lint, types, unit and contract tests.
 	@$(BIN)/ruff format --check $(CODE)
 	@$(BIN)/ruff check $(CODE)
 	@$(BIN)/mypy $(CODE)
-	@$(BIN)/pytest tests/unit tests/contract
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/unit tests/contract
 
 fmt: setup ## Format the code and apply the linter's safe fixes.
 	@$(BIN)/ruff check --fix-only --quiet $(CODE)
@@ -64,10 +66,10 @@ types: setup ## Check the types, strictly.
 	@$(BIN)/mypy $(CODE)
 
 unit: setup ## Run the unit tests: rules, and use cases in memory.
-	@$(BIN)/pytest tests/unit
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/unit
 
 contract: setup ## Run the contract tests: every store and the HTTP API.
-	@$(BIN)/pytest tests/contract
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal tests/contract
 
 soak: setup ## Run the properties with many fresh examples; SEED=N repeats a run.
 	@seed='$(SEED)'; seed=$${seed:-$$RANDOM$$RANDOM}; echo "make soak SEED=$$seed repeats this run"; \
