@@ -16,6 +16,7 @@ _COMMANDS: Final = {
     "seed": "aiba_entry.cli.seed:seed",
     "policy": "aiba_entry.cli.policy:policy",
     "mod": "aiba_entry.cli.mod:mod",
+    "admin": "aiba_entry.cli.admin:admin",
     "audit": "aiba_entry.cli.audit:audit",
     "backup": "aiba_entry.cli.backup:backup",
     "restore": "aiba_entry.cli.restore:restore",
