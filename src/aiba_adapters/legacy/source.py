@@ -4,7 +4,6 @@ On a server with snapshot sessions all is read as it was at one moment. Whether 
 since is told by a second pass over the same rows, on any server.
 """
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from types import TracebackType
@@ -18,9 +17,6 @@ from pymongo.errors import ConfigurationError, InvalidName, OperationFailure, Py
 from aiba_adapters.mongo.failures import text_of
 from aiba_adapters.mongo.fitness import Unfit
 from aiba_domain.ports import Unavailable
-
-TRANSIENT: Final = frozenset({"actionrunkeys", "battlerunkeys"})
-"""Collections whose rows the server itself deletes when their time is over."""
 
 _BATCH: Final = 500
 _OPTIONS: Final[Mapping[str, Any]] = {
@@ -97,17 +93,6 @@ class LegacySource:
                 for row in found:
                     yield bytes(row.raw)
 
-    def digest(self) -> str:
-        """Read all rows as they are now, and return the digest of what doesn't go by itself."""
-        self.release()
-        digest = Digest()
-        for name in self.collections():
-            if name not in TRANSIENT:
-                digest.start(name)
-                for raw in self.rows(name):
-                    digest.add(raw)
-        return digest.hex()
-
     def identity(self) -> tuple[str, frozenset[str]]:
         """Return the database's name, and by what its server is known: addresses and process."""
         with _told():
@@ -142,26 +127,6 @@ class LegacySource:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-
-class Digest:
-    """A digest of rows in their order, by collection."""
-
-    def __init__(self) -> None:
-        """Start with nothing."""
-        self._hash = hashlib.sha256()
-
-    def start(self, collection: str) -> None:
-        """Go on with a collection."""
-        self._hash.update(b"\x00" + collection.encode() + b"\x00")
-
-    def add(self, raw: bytes) -> None:
-        """Take a row in; each tells its own length."""
-        self._hash.update(raw)
-
-    def hex(self) -> str:
-        """Return the digest so far."""
-        return self._hash.hexdigest()
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from aiba_adapters.legacy.bson_values import document
-from aiba_adapters.legacy.source import TRANSIENT, Digest, LegacySource
+from aiba_adapters.legacy.rows import TRANSIENT, Digest, RowSource
 from aiba_adapters.steps import Tell
 from aiba_domain.legacy.columns import (
     WITH_PLAYERS,
@@ -95,11 +95,11 @@ class Staging:
         self.counts: dict[str, int] = {}
         self.digest = ""
 
-    def fill(self, source: LegacySource, tell: Tell) -> None:
+    def fill(self, source: RowSource, tell: Tell) -> None:
         """Read the whole source. Raises Unavailable, and ValueError for a row that is no BSON."""
         sizes = source.collections()
         total, done, digest, batch = sum(sizes.values()), 0, Digest(), _Batch(self._connection)
-        for name in sizes:
+        for name in sorted(sizes):
             if name not in TRANSIENT:
                 digest.start(name)
             self.counts[name] = 0
@@ -129,6 +129,15 @@ class Staging:
     def first_of_owner(self, collection: str, owner: str) -> Row | None:
         """Return an owner's oldest row of a collection that has an id."""
         order = "WHERE collection = ? AND owner = ? AND id <> '' ORDER BY at, id, n LIMIT 1"
+        return next(self._rows(order, collection, owner), None)
+
+    def each_of_owner(self, collection: str, owner: str) -> Iterator[Row]:
+        """Yield an owner's rows of a collection, in no order that means anything."""
+        yield from self._rows("WHERE collection = ? AND owner = ?", collection, owner)
+
+    def oldest_of_owner(self, collection: str, owner: str) -> Row | None:
+        """Return an owner's oldest row of a collection."""
+        order = "WHERE collection = ? AND owner = ? ORDER BY at, id, n LIMIT 1"
         return next(self._rows(order, collection, owner), None)
 
     def by_id(self, collection: str, own_id: str) -> Row | None:
@@ -242,7 +251,7 @@ class Staging:
         """Forget the claims that were kept."""
         self._connection.execute("DELETE FROM issued")
 
-    def keys(self) -> Iterator[UsedKey]:
+    def used_keys(self) -> Iterator[UsedKey]:
         """Yield the idempotency keys that were used up."""
         query = "SELECT owner, command, key FROM keys ORDER BY owner, command, key"
         for owner, command, key in self._connection.execute(query):

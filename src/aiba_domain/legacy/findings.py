@@ -200,6 +200,15 @@ RULES: Final[Mapping[Code, Rule]] = MappingProxyType(_RULES)
 NEVER: Final = frozenset({Code.TOTAL_TOO_LARGE})
 """The kinds that nothing but another database mends."""
 
+QUIET: Final = frozenset(
+    {
+        *(Code.BATTLE_FOREIGN_BROKER, Code.BATTLE_NO_BROKER, Code.CLAIM_UNSIGNED),
+        *(Code.FIELD_MISSING, Code.LEDGER_SUM, Code.PENDING_HELD, Code.STAKE_HELD),
+        *(Code.USER_ID_UNUSUAL, Code.WALLET_UNPROVEN),
+    }
+)
+"""The kinds that lose nothing of a row; for every other kind the whole row is kept aside too."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -232,16 +241,18 @@ class Findings:
     """All that was found so far, and what the rules took off the amounts of the source.
 
     `corrections` is, by book, currency and code, what the source has and this service doesn't: with
-    it the totals of both agree exactly.
+    it the totals of both agree exactly. `losses` counts the findings that aren't quiet.
     """
 
     tallies: dict[Code, Tally] = field(default_factory=dict)
     corrections: dict[tuple[Book, str, Code], Fraction] = field(default_factory=dict)
+    losses: int = 0
 
     def note(self, code: Code, example: str) -> None:
         """Count one case; `example` names a row and field, and holds no secret."""
         tally = self.tallies.setdefault(code, Tally())
         tally.count += 1
+        self.losses += code not in QUIET
         if len(tally.examples) < EXAMPLES:
             tally.examples.append(example)
 

@@ -18,37 +18,22 @@ from aiba_domain.money import MAX_AMOUNT
 
 CONFIG: Final = "economyconfigs"
 
-WHOLE: Final[Mapping[str, str]] = {
-    "dailyCapAiba": "daily_cap_aiba",
-    "dailyCapNeur": "daily_cap_neur",
-    "dailyRewardNeur": "daily_reward_neur",
-    "dailyComboRequirementAiba": "daily_combo_requirement_aiba",
-    "dailyComboBonusAiba": "daily_combo_bonus_aiba",
-    "trainNeurCost": "train_neur_cost",
-    "repairNeurCost": "repair_neur_cost",
-    "upgradeAibaCost": "upgrade_aiba_cost",
-    "combineNeurCost": "combine_neur_cost",
-    "mintAibaCost": "mint_aiba_cost",
-    "battleMaxEnergy": "battle_max_energy",
-    "battleEnergyRegenSecondsPerEnergy": "battle_energy_regen_seconds_per_energy",
-    "battleAnomalyScoreMax": "battle_anomaly_score_max",
-    "battleAutoBanBrokerAnomalyFlags": "battle_auto_ban_broker_anomaly_flags",
-    "battleAutoBanUserAnomalyFlags": "battle_auto_ban_user_anomaly_flags",
-    "battleAutoBanUserMinutes": "battle_auto_ban_user_minutes",
-    "createBrokerCostTonNano": "create_broker_cost_ton_nano",
-    "marketplaceDefaultNewBrokerPriceAIBA": "marketplace_default_new_broker_price_aiba",
-    "boostProfileCostTonNano": "boost_profile_cost_ton_nano",
-    "boostProfileDurationDays": "boost_profile_duration_days",
-    "giftCostTonNano": "gift_cost_ton_nano",
-    "createGroupCostTonNano": "create_group_cost_ton_nano",
-    "boostGroupCostTonNano": "boost_group_cost_ton_nano",
-    "leaderboardTopFreeCreate": "leaderboard_top_free_create",
-    "courseCompletionBadgeMintCostTonNano": "course_completion_badge_mint_cost_ton_nano",
-    "fullCourseCompletionCertificateMintCostTonNano": (
-        "full_course_completion_certificate_mint_cost_ton_nano"
-    ),
+_OTHERWISE: Final = {
+    "marketplace_default_new_broker_price_aiba": "marketplaceDefaultNewBrokerPriceAIBA"
 }
-"""The settings that are whole numbers in both services."""
+
+
+def _camel(name: str) -> str:
+    first, *others = name.split("_")
+    return first + "".join(each.capitalize() for each in others)
+
+
+WHOLE: Final[Mapping[str, str]] = {
+    _OTHERWISE.get(name) or _camel(name): name
+    for name in RANGES
+    if name not in ("version", "effective_at", "oracle_last_updated_at")
+}
+"""The settings that are whole numbers in both services; those of claims are of this one alone."""
 
 RATES: Final[Mapping[str, str]] = {
     "baseRewardAibaPerScore": "aiba_per_score",

@@ -1,5 +1,6 @@
 """Guilds, modes, listings, days and settings of the service before, as those of this one."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -25,6 +26,9 @@ from aiba_domain.legacy.findings import Book, Code
 from aiba_domain.legacy.units import SOURCE, Draft
 from aiba_domain.legacy.values import Plain, born, moment, number, telegram_id
 from aiba_domain.money import Currency, exact
+
+DAY_KEY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+"""How a UTC day is written."""
 
 GUILDS: Final = "guilds"
 MODES: Final = "gamemodes"
@@ -90,15 +94,19 @@ def guild(row: Fields, own_id: str, pooled: int) -> tuple[Guild, Draft]:
         active=row.flag("active", default=True),
         pooled=pooled,
     )
-    return kept, vault(row, own_id)
+    return kept, _vault(row, guild_account(own_id), own_id)
 
 
-def vault(row: Fields, own_id: str) -> Draft:
-    """Return the opening balances of a guild's vault."""
+def vault_without_guild(row: Fields, name: str) -> Draft:
+    """Return the vault of a guild that can't be kept, held under the row's name."""
+    return _vault(row, held_account("guild", name), name)
+
+
+def _vault(row: Fields, account: str, owner: str) -> Draft:
     draft = Draft()
     for name, currency in VAULTS.items():
         if name in row.document:
-            _open(row, name, Book.GUILDS, currency, guild_account(own_id), own_id, draft)
+            _open(row, name, Book.GUILDS, currency, account, owner, draft)
     return draft
 
 

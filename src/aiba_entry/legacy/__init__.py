@@ -1,0 +1,1 @@
+"""`aiba import-legacy`: the plan of an import, its writing, its proof and its report."""
