@@ -8,6 +8,7 @@ import click
 # Loaded only when called, so that `aiba verify` needs no web framework to start.
 _COMMANDS: Final = {
     "serve": "aiba_entry.cli.serve:serve",
+    "doctor": "aiba_entry.cli.doctor:doctor",
     "demo": "aiba_entry.cli.demo:demo",
     "verify": "aiba_entry.cli.verify:verify_command",
     "vectors": "aiba_entry.cli.vectors:vectors",
@@ -23,6 +24,7 @@ _COMMANDS: Final = {
     "drill": "aiba_entry.cli.drill:drill_command",
     "migrate": "aiba_entry.cli.migrate:migrate",
     "mongo": "aiba_entry.cli.mongo:mongo",
+    "import-legacy": "aiba_entry.cli.import_legacy:import_legacy",
     "conformance": "aiba_entry.cli.conformance:conformance",
     "signer": "aiba_entry.cli.signer:signer",
     "simulate": "aiba_entry.cli.simulate:simulate_command",

@@ -11,7 +11,7 @@ import uvloop
 
 from aiba_domain.claims.claim import Claim
 from aiba_domain.ports import Reader, Unavailable
-from aiba_entry.cli.session import CONFIGURATION_FAULT, settings_or_exit
+from aiba_entry.cli.session import CONFIGURATION_FAULT, readiness_or_exit, settings_or_exit
 from aiba_entry.dev_secrets import DevSecretsUnusable
 from aiba_entry.http.server import listen
 from aiba_entry.http.server import serve as serve_http
@@ -23,12 +23,13 @@ from aiba_entry.local_chain import (
     local_chain,
     own_settings,
 )
-from aiba_entry.observability import configure_logging
+from aiba_entry.observability import configure_logging, get_logger
 from aiba_entry.service import open_service
-from aiba_entry.settings import Settings, SettingsError, load
+from aiba_entry.settings import AppEnv, Settings, SettingsError, load
 from aiba_entry.stores import StoreUnusable, has_store, open_store, place_of
 
 _PAGE = 100
+_log = get_logger("aiba.serve")
 
 
 @click.command()
@@ -47,15 +48,20 @@ _PAGE = 100
 def serve(*, wants_chain: bool, local_chain_port: int) -> None:
     """Run the HTTP API until SIGINT or SIGTERM, then finish what was accepted.
 
-    Everything is configured by environment variables; a faulty environment is refused with every
-    fault named and exit code 78. With --local-chain a newcomer has withdrawals and TON payments
-    without network or account; whoever sets one of their variables gets what they set instead.
+    Everything is configured by environment variables, which the readiness gate judges first: an
+    environment that won't do is refused with every problem named, as JSON in the last line too, and
+    exit code 78; `aiba doctor` tells the mends without starting. With --local-chain a newcomer has
+    withdrawals and TON payments without network or account; whoever sets one of their variables
+    gets what they set instead.
     """
-    settings = settings_or_exit()
-    if wants_chain and settings.is_prod:
+    if wants_chain and os.environ.get("APP_ENV") == AppEnv.PROD:
         click.echo("--local-chain is for APP_ENV dev or test", err=True)
         raise SystemExit(CONFIGURATION_FAULT)
+    readiness = readiness_or_exit()
+    settings = settings_or_exit()
     configure_logging(settings.log_level, stream=sys.stderr, secrets=settings.secrets)
+    for warning in readiness.warnings:
+        _log.warning("readiness", code=warning.code, variables=warning.variables)
     listener = _listener_or_exit(settings)
     without = _reason_without_chain() if wants_chain else None
     try:

@@ -11,6 +11,9 @@ from aiba_domain.decision import Principal, Role
 from aiba_domain.errors import DomainError
 from aiba_domain.ports import Unavailable
 from aiba_entry.container import Container
+from aiba_entry.readiness.findings import EX_CONFIG, Readiness
+from aiba_entry.readiness.judgment import judge
+from aiba_entry.readiness.report import refusal_of
 from aiba_entry.service import open_container
 from aiba_entry.settings import Settings, SettingsError, load
 from aiba_entry.stores import StoreUnusable
@@ -20,8 +23,17 @@ T = TypeVar("T")
 OPERATOR: Final = Principal(id="cli", role=Role.OPERATOR)
 """The principal of what an operator does at the command line."""
 
-CONFIGURATION_FAULT: Final = 78
-"""The exit code of a process that refuses its environment (EX_CONFIG)."""
+CONFIGURATION_FAULT: Final = EX_CONFIG
+"""The exit code of a process that refuses its environment."""
+
+
+def readiness_or_exit() -> Readiness:
+    """Judge the environment, or say everything that is wrong with it and exit with 78."""
+    readiness = judge(os.environ)
+    if not readiness.ready:
+        click.echo(refusal_of(readiness), err=True)
+        raise SystemExit(CONFIGURATION_FAULT)
+    return readiness
 
 
 def settings_or_exit() -> Settings:

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import os
+import re
 import secrets
 import signal
 import socket
@@ -20,6 +21,8 @@ from aiba_adapters.signing.local import OracleKeyUnusable
 from aiba_domain.signing.faults import Faulty
 from aiba_entry.http.server import serve as serve_http
 from aiba_entry.logs import configure_logging
+from aiba_entry.readiness.findings import EX_CONFIG, Finding
+from aiba_entry.readiness.report import refusal
 from aiba_entry.signer import environment
 from aiba_entry.signer.app import SIGN
 from aiba_entry.signer.service import Parts, listener_of, open_parts, signer_app
@@ -28,9 +31,6 @@ from aiba_entry.signer.tokens import read_tokens
 
 SET_ORACLE = 0x6D7D6C8F
 """The op of the message with which a vault's owner names another key to believe."""
-
-CONFIGURATION_FAULT = 78
-"""The exit code of a process that refuses its environment (EX_CONFIG)."""
 
 _TOKEN_BYTES = 32
 _KEY_BYTES = 32
@@ -47,8 +47,8 @@ def serve() -> None:
     try:
         parts = open_parts(os.environ)
     except SignerFaults as faults:
-        click.echo(str(faults), err=True)
-        raise SystemExit(CONFIGURATION_FAULT) from None
+        click.echo(refusal("SIGNER_NOT_READY", _findings(faults)), err=True)
+        raise SystemExit(EX_CONFIG) from None
     settings = parts.settings
     hidden = [os.environ.get(name, "").strip() for name in environment.SECRETS]
     configure_logging(settings.log_level, stream=sys.stderr, secrets=[*filter(None, hidden)])
@@ -138,6 +138,17 @@ def set_oracle(key: str) -> None:
 
 COMMANDS = (serve, new_key, public_key, new_token, set_oracle)
 """What `aiba signer` has beside the care of store and log."""
+
+
+def _findings(faults: SignerFaults) -> list[Finding]:
+    return [_finding(fault) for fault in faults.faults]
+
+
+def _finding(fault: str) -> Finding:
+    """Take the variable that a fault begins with from its text."""
+    name = re.match(r"[A-Z][A-Z0-9_]*", fault)
+    text = fault.removeprefix(name[0]).lstrip(": ") if name else fault
+    return Finding(code="signer_setting_invalid", variables=(name[0],) if name else (), text=text)
 
 
 def _write_new(file: Path, text: str) -> None:

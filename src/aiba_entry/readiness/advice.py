@@ -12,6 +12,7 @@ READINESS_DOC: Final = "docs/configuration.md#readiness"
 """Where every code is explained."""
 
 _RANDOM: Final = "openssl rand -hex 32"
+_HASH: Final = "aiba admin hash-password"
 _CONFIGURATION: Final = "docs/configuration.md"
 
 
@@ -42,17 +43,21 @@ CODES: Final[Mapping[str, Advice]] = MappingProxyType(
         "max_age_not_a_number": Advice("Write a number of seconds, such as 900."),
         "max_age_not_positive": Advice("Write a number of seconds above 0, such as 900."),
         "max_age_high": Advice("Keep launch data below a day; sessions outlive it anyway."),
-        "session_secret_missing": Advice("Set SESSION_RANDOM_FILE to a new secret.", _RANDOM),
+        "session_secret_missing": Advice("Set SESSION_SECRET_FILE to a new secret.", _RANDOM),
         "session_secret_weak": Advice("Take 32 random characters or more.", _RANDOM),
-        "jwt_missing": Advice("Set ADMIN_JWT_RANDOM_FILE to a new secret.", _RANDOM),
+        "jwt_missing": Advice("Set ADMIN_JWT_SECRET_FILE to a new secret.", _RANDOM),
         "jwt_weak": Advice("Take 32 random characters or more.", _RANDOM),
         "admin_email_missing": Advice("Set ADMIN_EMAIL to the first superadmin's address."),
         "admin_email_shape": Advice("Write one address, such as ops@game.example."),
-        "admin_hash_missing": Advice("Set ADMIN_PASSWORD_HASH_FILE to the password's bcrypt hash."),
-        "admin_hash_shape": Advice("Give the bcrypt hash of the password, never the password."),
-        "admin_hash_cheap": Advice("Hash the password again with a cost of 12."),
+        "admin_hash_missing": Advice(
+            "Set ADMIN_PASSWORD_HASH_FILE to the password's bcrypt hash.", _HASH
+        ),
+        "admin_hash_shape": Advice(
+            "Give the bcrypt hash of the password, never the password.", _HASH
+        ),
+        "admin_hash_cheap": Advice("Hash the password again.", _HASH),
         "admin_password_set": Advice("Unset ADMIN_PASSWORD; keep only the hash."),
-        "battle_seed_missing": Advice("Set BATTLE_SEED_RANDOM_FILE to a new secret.", _RANDOM),
+        "battle_seed_missing": Advice("Set BATTLE_SEED_SECRET_FILE to a new secret.", _RANDOM),
         "battle_seed_weak": Advice("Take 32 random characters or more.", _RANDOM),
         "secret_repeated": Advice("Take a random secret.", _RANDOM),
         "secret_placeholder": Advice("Take a random secret, not one from an example.", _RANDOM),

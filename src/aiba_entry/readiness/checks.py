@@ -29,11 +29,9 @@ DEV_SWITCH: Final = "AIBA_DEV_"
 LEFTOVERS: Final = ("ADMIN_MNEMONIC", "ADMIN_PRIVATE_KEY")
 """Keys of the hourly sender of the service before. Nothing here reads them."""
 
-REUSED: Final = "secret_reused"
-"""The code of two secrets that share a value."""
-
 MAX_AGE: Final = "TELEGRAM_INITDATA_MAX_AGE_SECONDS"
 DAY_S: Final = 86_400
+_PAIR: Final = ("ARENA_VAULT_ADDRESS", "AIBA_JETTON_MASTER")
 _SHORTEST_SHARED: Final = 8
 _REQUIRED: Final = "is required in prod"
 _OTHER_NETWORKS: Final = ("testnet", "sandbox")
@@ -142,12 +140,10 @@ def _admin_password(variables: Variables) -> Iterator[Finding]:
 
 def _vault(variables: Variables) -> Iterator[Finding]:
     """Judge as the service before did: vault, jetton and key or signer, all of them or none."""
-    pair = ("ARENA_VAULT_ADDRESS", "AIBA_JETTON_MASTER")
-    key = variables.given(KEY_VARIABLE)
-    if not key and not any(map(variables.get, pair)):
+    if not _has_vault(variables):
         return
-    missing = [name for name in pair if variables.get(name) is None]
-    if not key and variables.get(signer_access.URL) is None:
+    missing = [name for name in _PAIR if variables.get(name) is None]
+    if not variables.given(KEY_VARIABLE) and variables.get(signer_access.URL) is None:
         missing.append(KEY_VARIABLE)
     if missing:
         text = f"withdrawals are configured in part: {', '.join(missing)} missing"
@@ -165,14 +161,21 @@ def _vault(variables: Variables) -> Iterator[Finding]:
         yield _warned("ton_api_key_missing", "TON_API_KEY", text)
 
 
+def _has_vault(variables: Variables) -> bool:
+    """Tell whether the service before would have opened withdrawals."""
+    return bool(variables.given(KEY_VARIABLE) or any(map(variables.get, _PAIR)))
+
+
 def _claims(variables: Variables) -> Iterator[Finding]:
-    """Judge what withdrawals need here beside that."""
+    """Judge what withdrawals need here beside that, also where only a part of it is there."""
     if not ton_settings.is_wanted(variables):
         return
     missing = [name for name in ton_settings.NEEDED if variables.get(name) is None]
     url = variables.get(signer_access.URL)
     if not variables.given(KEY_VARIABLE) and url is None:
         missing.append(KEY_VARIABLE)
+    if _has_vault(variables):
+        missing = [name for name in missing if name == "TON_PROOF_DOMAINS"]
     if url is not None and not variables.given(signer_access.TOKEN):
         missing.append(signer_access.TOKEN)
     if missing:
@@ -201,7 +204,7 @@ def _is_plaintext(variables: Variables, name: str) -> bool:
 
 
 def _switches(variables: Variables) -> Iterator[Finding]:
-    for name in (*ton_settings.DEV_SWITCHES, *variables.names()):
+    for name in variables.names():
         text = (variables.get(name) or "").lower()
         if name.startswith(DEV_SWITCH) and text and text not in forms.FALSE:
             text = "is a switch for developers; only APP_ENV dev or test may set it"
@@ -233,7 +236,7 @@ def _reuse(variables: Variables) -> Iterator[Finding]:
         if (len(shorter) >= _SHORTEST_SHARED and shorter in longer) or first == second:
             names = (one, other)
             text = "one secret for one purpose: these two share a value"
-            yield Finding(code=REUSED, variables=names, text=text)
+            yield Finding(code="secret_reused", variables=names, text=text)
 
 
 def _values(variables: Variables) -> Iterator[tuple[str, str]]:

@@ -3,15 +3,10 @@
 from collections.abc import Iterable, Iterator, Mapping
 
 from aiba_entry.readiness.advice import CODES
-from aiba_entry.readiness.checks import (
-    REUSED,
-    is_judged_as_prod,
-    judge_service,
-    judge_settings,
-)
+from aiba_entry.readiness.checks import is_judged_as_prod, judge_service, judge_settings
 from aiba_entry.readiness.findings import Finding, Readiness
 from aiba_entry.settings import Settings, parse
-from aiba_entry.variables import Files, Variables, read_secret_file
+from aiba_entry.variables import SETTING_INVALID, Files, Variables, read_secret_file
 
 _ORDER = {code: place for place, code in enumerate(CODES)}
 
@@ -46,12 +41,12 @@ def examine(
 
 
 def _once(found: Iterable[Finding], variables: Variables) -> Iterator[Finding]:
-    """Yield the findings, and the faults of variables that no error is about already."""
+    """Yield the findings, and the faults, but one without a code where an error is told already."""
     told: set[str] = set()
     for finding in found:
-        if not finding.warning and finding.code != REUSED:
+        if not finding.warning:
             told |= set(finding.variables)
         yield finding
     for name, noted in variables.faults.items():
-        if name not in told:
+        if noted.code != SETTING_INVALID or name not in told:
             yield Finding(code=noted.code, variables=(name,), text=noted.text)

@@ -73,8 +73,13 @@ def test_a_faulty_environment_names_every_variable_and_no_secret(tmp_path: Path)
     }
     run = aiba(environment(tmp_path / "data", **faulty), "serve")
     assert run.returncode == EX_CONFIG
-    named = {line[2:].partition(":")[0] for line in run.stderr.splitlines() if line[:2] == "- "}
-    assert named == {*faulty} - {"APP_ENV"}
+    *lines, machine = run.stderr.splitlines()
+    named = {line[2:].partition(":")[0] for line in lines if line[:2] == "- "}
+    missing = {"ADMIN_JWT_SECRET", "ADMIN_EMAIL", "ADMIN_PASSWORD_HASH"}
+    assert named == {*faulty} - {"APP_ENV"} | missing
+    told = json.loads(machine)
+    assert told["code"] == "PROD_READINESS_FAILED"
+    assert {name for error in told["errors"] for name in error["variables"]} == named
     assert "hunter2" not in run.stderr + run.stdout
     assert "Traceback" not in run.stderr
     assert not (tmp_path / "data").exists()
