@@ -11,7 +11,7 @@ from tests.contract.game.support import Call, Game, data_of
 
 EMAIL: Final = "root@game.example"
 PASSWORD: Final = "the password of the first admin"
-SECRET: Final = "admin-jwt-secret-of-the-tests-0123456789"
+SECRET: Final = "admin-jwt-secret-of-the-tests-0123456789-and-some-more-for-sha-512"
 CHEAP: Final = 4
 """The cost of hashes in tests: the least that bcrypt has."""
 
