@@ -131,6 +131,13 @@ class Variables:
             self._read[name] = self._secret(name)
         return self._read[name]
 
+    def is_exposed(self, path: str) -> bool:
+        """Tell whether everybody on the machine may read a file; not if it can't be read here."""
+        try:
+            return self._files(path).exposed
+        except (OSError, ValueError):
+            return False
+
     def read(self, name: str, parse: Callable[[str], T], code: str = SETTING_INVALID) -> T | None:
         """Return what `parse` makes of a variable; a ValueError is the variable's fault."""
         text = self.get(name)

@@ -255,7 +255,9 @@ def _values(variables: Variables) -> Iterator[tuple[str, str]]:
 def _exposed(variables: Variables) -> Iterator[Finding]:
     for name in SECRETS:
         variables.secret(name)
-    for name in variables.exposed:
+    key = variables.get(signer_access.KEY)
+    open_key = [signer_access.KEY] if key is not None and variables.is_exposed(key) else []
+    for name in (*variables.exposed, *open_key):
         text = "the file can be read by everybody on this machine"
         yield _found("secret_file_exposed", name, text)
 

@@ -12,7 +12,7 @@ _ORDER = {code: place for place, code in enumerate(CODES)}
 
 
 def judge(environ: Mapping[str, str], files: Files = read_secret_file) -> Readiness:
-    """Judge an environment; nothing is started, made or asked but the files of secrets.
+    """Judge an environment; nothing is started or made, and only files that it names are read.
 
     Faulty values are errors everywhere. What production asks for is asked where `APP_ENV` is prod,
     and where it is none of the three names. No text repeats a secret's value.

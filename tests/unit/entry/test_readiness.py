@@ -229,6 +229,28 @@ def test_d63_no_secret_is_printed(given_secrets: dict[str, str], name: str) -> N
         assert "canary" not in str(caught.value)
 
 
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted({*rows("variable"), "AIBA_DEV_UNHEARD_OF", "ADMIN_MNEMONIC"})),
+        st.one_of(
+            st.text(max_size=80),
+            st.sampled_from(
+                ["http://[", "http://a@b:c", "mongodb://a:b@c/d?x", "1e999", "\udcff" * 40]
+            ),
+        ),
+        max_size=8,
+    ),
+    st.sampled_from([READY, {**READY, **LOCAL_KEY}, {"APP_ENV": "test"}, {}]),
+)
+def test_no_text_breaks_the_gate(texts: dict[str, str], base: Mapping[str, str]) -> None:
+    """Whatever stands in a variable is judged, and what is ready can be loaded."""
+    environ = {**base, **texts}
+    readiness = judge(environ, files)
+    assert json.loads(refusal_of(readiness).splitlines()[-1])["code"] == readiness.code
+    if readiness.ready and readiness.prod:
+        load(environ, files)
+
+
 def tracked() -> Iterator[Path]:
     """Yield the repository's own text files."""
     for folder in ("src", "docs", "tools", "bench", "contracts"):
@@ -295,6 +317,17 @@ def test_every_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     assert "secret_file_unreadable" in codes(judge(by_file).errors)
     path.unlink()
     assert "secret_file_unreadable" in codes(judge(by_file).errors)
+
+
+def test_a_key_that_everybody_can_read_is_no_key(tmp_path: Path) -> None:
+    """Also the key by which this process shows the signer who it is."""
+    path = tmp_path / "client.key"
+    path.write_text("no key that TLS could use")
+    for mode, expected in ((0o400, False), (0o444, True)):
+        path.chmod(mode)
+        errors = judge({**READY, "ORACLE_SIGNER_CLIENT_KEY": str(path)}).errors
+        about = {name for each in errors for name in each.variables if "exposed" in each.code}
+        assert about == ({"ORACLE_SIGNER_CLIENT_KEY"} if expected else set())
 
 
 # --- what is told ---
