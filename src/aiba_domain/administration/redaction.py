@@ -8,15 +8,13 @@ REDACTED: Final = "[redacted]"
 TOO_DEEP: Final = "[too deep]"
 TOO_MUCH: Final = "[too much]"
 
+# Of names in one word. `key` alone is the name of a game mode, and no secret.
 _SECRET: Final = re.compile(
-    "pass(word|phrase|wd)|pwd|secret|token|authori[sz]ation|cookie|mnemonic|credential|hash"
-    "|init[-_]?data|signature|private|seed$|bearer|jwt",
-    re.IGNORECASE,
+    "pass(word|phrase|wd|code)|pwd|secret|token|authori[sz]ation|cookie|mnemonic|credential|hash"
+    "|initdata|signature|private|seed$|bearer|jwt"
+    "|(api|access|auth|sign|encrypt|oracle)[a-z]*key"
 )
-# `key` alone is the name of a game mode, and no secret.
-_SECRET_KEYS: Final = re.compile(
-    "(api|access|auth|sign|secret|encrypt|oracle)[a-z]*[-_ ]?key", re.IGNORECASE
-)
+_BETWEEN_WORDS: Final = re.compile(r"[-_. ]")
 _PUBLIC: Final = frozenset({"txhash"})
 _DEEPEST: Final = 8
 _MOST_ITEMS: Final = 1_000
@@ -83,6 +81,5 @@ def _fits(value: object) -> bool:
 
 
 def _is_secret(name: str) -> bool:
-    if name.casefold().replace("_", "") in _PUBLIC:
-        return False
-    return bool(_SECRET.search(name) or _SECRET_KEYS.search(name))
+    word = _BETWEEN_WORDS.sub("", name).casefold()
+    return word not in _PUBLIC and _SECRET.search(word) is not None

@@ -1,7 +1,6 @@
 """Admins' tokens: ours alone, revocable at once, and good while their secret is changed."""
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -93,7 +92,7 @@ def _session() -> AdminSession:
 
 
 _HEADER = {"kid": key_id(SECRET)}
-_CLAIMS: Mapping[str, Any] = {
+_CLAIMS: dict[str, Any] = {
     "role": "superadmin",
     "sub": EMAIL,
     "iat": NOW_S,
