@@ -367,8 +367,8 @@ def _declare_claim_faults() -> None:
 
     FAULTS[Code.CLAIM_MALFORMED] = [
         last("100", 80, None),
-        last("100", 80, claim(0, 300, WALLETS[0])),
-        last("100", 80, claim(3, 300, "my wallet")),
+        last("100", 84, claim(0, 300, WALLETS[0])),
+        last("100", 85, claim(3, 300, "my wallet")),
     ]
     FAULTS[Code.CLAIM_SEQNO_TWICE] = [last("104", 81, claim(1, 300, WALLETS[2]))]
     FAULTS[Code.CLAIM_AMOUNT_DIFFERS] = [last("104", 82, claim(1, 301, WALLETS[4]))]
