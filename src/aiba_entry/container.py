@@ -2,8 +2,10 @@
 
 from dependency_injector import containers, providers
 
+from aiba_adapters.prices import MarketPrices
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
+from aiba_domain.application.admin_queries import AdminQueries
 from aiba_domain.application.admin_records import AdminRecords
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.application.leases import StoreLeases
@@ -12,12 +14,14 @@ from aiba_domain.application.queries import Queries
 from aiba_domain.ports import Store
 from aiba_entry.admins import make_admin_desks
 from aiba_entry.duty import Duty, make_holder
+from aiba_entry.http.admin.forecasting import ForecastDesk
 from aiba_entry.http.app import session_tokens
 from aiba_entry.http.routes.battles import BattleDesk
 from aiba_entry.http.routes.sessions import SessionDesk
 from aiba_entry.limiters import make_limiter
 from aiba_entry.metering import MetricsObserver
 from aiba_entry.observability import Metrics
+from aiba_entry.oracle import RateDesk
 from aiba_entry.settings import Settings
 from aiba_entry.shop import BrokerShop
 from aiba_entry.vaults import Vaults
@@ -69,3 +73,13 @@ class Container(containers.DeclarativeContainer):
         limiter=limiter,
     )
     admin_records = providers.Singleton(AdminRecords, store=store)
+    admin_queries = providers.Singleton(AdminQueries, store=store, clock=clock)
+    forecasts = providers.Singleton(ForecastDesk, admin_queries)
+    prices = providers.Singleton(MarketPrices)
+    rates = providers.Singleton(
+        RateDesk,
+        prices=prices,
+        pipeline=pipeline,
+        queries=queries,
+        aiba_usd=settings.provided.oracle_aiba_usd,
+    )

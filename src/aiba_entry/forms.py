@@ -3,6 +3,7 @@
 import math
 import re
 from enum import StrEnum
+from fractions import Fraction
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Final
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ _UNITS: Final = {"": 1, "b": 1, "kb": 1024, "mb": 1024 * 1024}
 _MIN_BODY: Final = 1024
 _MAX_BODY: Final = 64 * 1024 * 1024
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_PRICE: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,18})?")
 _DIGITS: Final = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
 _LONGEST_NUMBER: Final = 100
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
@@ -202,3 +204,10 @@ def _is_origin(text: str) -> bool:
         and parts.username is None
         and bool(_HOST.fullmatch(parts.hostname or ""))
     )
+
+
+def price(text: str) -> Fraction:
+    """Return a price above 0, written as a decimal, exactly."""
+    if not _PRICE.fullmatch(text) or not (found := Fraction(text)):
+        raise ValueError("must be a decimal above 0, such as 0.0025")
+    return found

@@ -23,6 +23,7 @@ from aiba_entry.limiters import SharedLimiter
 from aiba_entry.metering import make_metrics
 from aiba_entry.mongo_metrics import MongoMetrics
 from aiba_entry.observability import Metrics, get_logger
+from aiba_entry.oracle import RateDesk
 from aiba_entry.settings import Settings
 from aiba_entry.stores import Replicated, open_store
 
@@ -34,6 +35,12 @@ ROTATION: Final = "seed.rotation"
 
 ROTATION_MS: Final = 30_000
 """How long a dead process holds up a rotation, in ms."""
+
+RATES: Final = "oracle.rate"
+"""The lease of whoever updates the oracle's rate."""
+
+RATES_MS: Final = 60_000
+"""How long a dead process holds up an update, in ms."""
 
 _log = get_logger("aiba.service")
 
@@ -104,6 +111,9 @@ def create_application(
         "pipeline": container.pipeline(),
         "queries": container.queries(),
         "admins": container.admin_records(),
+        "admin_queries": container.admin_queries(),
+        "forecasts": container.forecasts(),
+        "rates": container.rates(),
         "desks": container.admins(),
         "desk": container.session_desk(),
         "fights": container.battle_desk(),
@@ -133,11 +143,12 @@ def _given(part: object) -> Provide:
 
 
 async def keep_up(container: Container) -> None:
-    """Turn seed epochs over when they are due, for as long as the service runs."""
+    """Turn seed epochs over and update the rate when due, for as long as the service runs."""
     while True:
         await asyncio.sleep(UPKEEP_SECONDS)
         try:
             await rotate_if_due(container)
+            await update_rate_if_due(container)
         except (DomainError, Unavailable) as error:
             # Another process was first, or the store is busy: there is a next time.
             _log.warning("upkeep postponed", reason=str(error))
@@ -161,6 +172,24 @@ async def rotate_if_due(container: Container) -> bool:
         await duty.end()
     _log.info("seed epoch opened", number=reply.opened.number, commitment=reply.opened.commitment)
     return True
+
+
+async def update_rate_if_due(container: Container) -> bool:
+    """Update the oracle's rate if that is switched on and due; return whether it was.
+
+    One process does it: the others find it done when they look again under the lease.
+    """
+    rates: RateDesk = container.rates()
+    if not await rates.is_due():
+        return False
+    duty: Duty = container.duty(RATES, ttl_ms=RATES_MS)
+    try:
+        async with duty.held() as lease:
+            if lease is None:
+                return False
+            return await rates.update_if_due()
+    finally:
+        await duty.end()
 
 
 async def _is_rotation_due(container: Container) -> bool:

@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
@@ -75,6 +76,7 @@ class Settings:
     redis: RedisSettings | None
     ton: TonSettings | None
     admin: AdminSettings | None = None
+    oracle_aiba_usd: Fraction | None = None
 
     @property
     def is_prod(self) -> bool:
@@ -158,6 +160,7 @@ def parse(variables: Variables) -> Settings:
         dev_header_auth=_header_auth(variables, host),
         redis=load_redis(variables.secret, variables.get, variables.fault),
         ton=load_ton(variables, loopback=is_loopback(host)),
+        oracle_aiba_usd=read("ORACLE_AIBA_USD", forms.price),
         admin=load_admin(
             variables.secret,
             variables.get,

@@ -161,6 +161,14 @@ class AdminQueries:
 
         return await self._store.read(look)
 
+    async def broker(self, broker_id: str) -> Broker | None:
+        """Return a broker."""
+
+        async def look(read: Reader) -> Broker | None:
+            return await read.broker(broker_id)
+
+        return await self._store.read(look)
+
     async def mint_jobs(self, *, status: MintStatus | None, limit: int) -> Sequence[MintJob]:
         """Return the newest mint jobs."""
 

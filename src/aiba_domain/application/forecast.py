@@ -119,7 +119,7 @@ class Forecast:
     ) -> None:
         """Play in the modes that are open, from the UTC day of `start`, an instant in ms."""
         self.scenario = scenario
-        self._policy = policy
+        self.policy = policy
         self._modes = [mode for mode in modes if mode.enabled and mode.deleted_at is None]
         self._terms = {mode.key: mode.terms() for mode in self._modes}
         self._first = start // DAY * DAY
@@ -152,7 +152,7 @@ class Forecast:
         self._emit(
             tally,
             Currency.NEUR,
-            self._policy.daily_reward_neur,
+            self.policy.daily_reward_neur,
             scenario.players,
             (DAILY_ARENA, GLOBAL_LEAGUE, start),
         )
@@ -181,7 +181,7 @@ class Forecast:
         tally.score += weight * outcome.score
         tally.fees[Currency.AIBA] += weight * mode.entry_aiba
         tally.fees[Currency.NEUR] += weight * mode.entry_neur
-        tally.stars += weight * win_stars(outcome.score, self._policy.rewards)
+        tally.stars += weight * win_stars(outcome.score, self.policy.rewards)
         proposals = {
             Currency.AIBA: outcome.proposed_aiba,
             Currency.NEUR: outcome.proposed_neur,
@@ -210,14 +210,14 @@ class Forecast:
             fighter=someone.fighter,
             mode=self._terms[mode.key],
             guild=guild,
-            policy_version=self._policy.version,
-            rates=self._policy.rewards,
+            policy_version=self.policy.version,
+            rates=self.policy.rewards,
             bonuses=Bonuses(
                 login_streak_days=someone.login_days,
                 win_streak=someone.win_streak,
                 premium=someone.premium,
             ),
-            anomaly_limit=self._policy.battle_anomaly_score_max,
+            anomaly_limit=self.policy.battle_anomaly_score_max,
         )
         return resolve(inputs, f"forecast {self.scenario.seed}")
 
@@ -237,7 +237,7 @@ class Forecast:
 
         def is_granted(count: int) -> bool:
             result = judge(
-                self._policy,
+                self.policy,
                 currency,
                 amount * count,
                 arena=arena,

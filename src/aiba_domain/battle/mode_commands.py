@@ -41,10 +41,14 @@ class MakeMode(Command[ModesReply]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeMode(Command[ModesReply]):
-    """Change the fields of a mode by name; the key stays, since brokers' cooldowns name it."""
+    """Change the fields of a mode by name; the key stays, since brokers' cooldowns name it.
+
+    `key` is what the caller takes it for: another one is refused.
+    """
 
     mode_id: str
     fields: Mapping[str, Any]
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +98,7 @@ def decide_make(
     try:
         mode = GameMode(**{**command.fields, **made})
     except InvalidInput as fault:
-        return Refused(code=fault.code, details={fault.field: fault.reason})
+        return Refused(code=fault.code, details={_wire_name(fault.field): fault.reason})
     return _written(None, mode)
 
 
@@ -105,10 +109,12 @@ def decide_change(
     before = _found(state, command.mode_id)
     if before is None:
         return Refused(code="not found")
+    if command.key not in (None, before.key):
+        return Refused(code="validation_error", details={"key": "can't be changed"})
     try:
         mode = replace(before, **{**command.fields, "updated_at": context.now})
     except InvalidInput as fault:
-        return Refused(code=fault.code, details={fault.field: fault.reason})
+        return Refused(code=fault.code, details={_wire_name(fault.field): fault.reason})
     return _written(before, mode)
 
 
@@ -121,6 +127,13 @@ def decide_delete(
         return Refused(code="not found")
     gone = replace(before, enabled=False, deleted_at=context.now, updated_at=context.now)
     return _written(before, gone)
+
+
+def _wire_name(field: str) -> str:
+    """Return a field's name on the wire."""
+    known = {"entry_neur": "entryNeurCost", "entry_aiba": "entryAibaCost"}
+    first, *others = known.get(field, field).split("_")
+    return first + "".join(other.capitalize() for other in others)
 
 
 def _found(state: Sequence[GameMode], wanted: str) -> GameMode | None:

@@ -53,9 +53,13 @@ class SetRates(Command[PolicyReply]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRate(Command[RateReply]):
-    """Set the oracle's rate by the market's price of a TON in USD, None if nobody told it."""
+    """Set the oracle's rate by the market's price of a TON in USD, None if nobody told it.
+
+    `aiba_usd` is the price of an AIBA, None for the policy's own.
+    """
 
     ton_usd: Fraction | None
+    aiba_usd: Fraction | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +122,8 @@ def decide_update(
     Only the market's rate and the fallback are new: the rate before keeps its age.
     """
     policy = context.policy
-    found = quote(policy, command.ton_usd)
+    aiba_usd = policy.oracle_aiba_usd if command.aiba_usd is None else command.aiba_usd
+    found = quote(policy, command.ton_usd, aiba_usd)
     if found is None:
         return Refused(code="no_rate")
     changes: dict[str, object] = {"oracle_aiba_per_ton": found.aiba_per_ton}

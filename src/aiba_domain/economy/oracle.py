@@ -46,16 +46,16 @@ def nano_for(aiba: int, aiba_per_ton: int) -> int:
     return -(-aiba * 10**9 // aiba_per_ton)
 
 
-def quote(policy: EconomyPolicy, ton_usd: Fraction | None) -> Quote | None:
+def quote(policy: EconomyPolicy, ton_usd: Fraction | None, aiba_usd: Fraction) -> Quote | None:
     """Return the rate that an update sets, None if there is nothing to set it by.
 
-    `ton_usd` is the market's price of a TON, None if nobody told it. The market's rate is
-    `ton_usd / oracle_aiba_usd` rounded down; without one it is the configured fallback, and without
-    that the rate there is. A bound of 0 is none.
+    `ton_usd` is the market's price of a TON, None if nobody told it; `aiba_usd` that of an AIBA, 0
+    if nobody set it. The market's rate is the one by the other, rounded down; without one it is the
+    configured fallback, and without that the rate there is. A bound of 0 is none.
     """
     rate, is_fallback = 0, False
-    if ton_usd is not None and policy.oracle_aiba_usd > 0:
-        rate = min(MAX_AMOUNT, int(ton_usd / policy.oracle_aiba_usd))
+    if ton_usd is not None and aiba_usd > 0:
+        rate = min(MAX_AMOUNT, int(ton_usd / aiba_usd))
     if rate == 0:
         rate, is_fallback = policy.oracle_fallback_aiba_per_ton, True
     if rate == 0:

@@ -68,6 +68,18 @@ class UpgradedOut(_Out):
     request_id: str
 
 
+class MintOrderOut(_Out):
+    """A mint job that was ordered; `request_id` is the idempotency key."""
+
+    ok: bool
+    job_id: str
+    broker_id: str
+    aiba_paid: int
+    aiba_balance: int
+    message: str
+    request_id: str
+
+
 class ClaimOut(_Out):
     """A withdrawal's claim; all empty where there is none."""
 

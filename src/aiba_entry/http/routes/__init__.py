@@ -2,7 +2,13 @@
 
 from litestar.types import ControllerRouterHandler
 
+from aiba_entry.http.admin.brokers import AdminBrokers
+from aiba_entry.http.admin.economy import AdminEconomy
+from aiba_entry.http.admin.game_modes import AdminModes
+from aiba_entry.http.admin.moderation import AdminModeration
 from aiba_entry.http.admin.routes import ADMIN_ROUTES
+from aiba_entry.http.admin.stats import AdminStats
+from aiba_entry.http.admin.treasury import TREASURY_ROUTES
 from aiba_entry.http.routes.battles import Battles
 from aiba_entry.http.routes.brokers import Brokers
 from aiba_entry.http.routes.claims import Claims
@@ -11,6 +17,7 @@ from aiba_entry.http.routes.economy import Economy
 from aiba_entry.http.routes.fairness import Fairness
 from aiba_entry.http.routes.modes import Modes
 from aiba_entry.http.routes.sessions import Sessions
+from aiba_entry.http.routes.treasury import Treasury
 from aiba_entry.http.routes.vault import Vault
 from aiba_entry.http.routes.wallets import Wallets
 
@@ -25,6 +32,13 @@ GAME_ROUTES: tuple[ControllerRouterHandler, ...] = (
     Claims,
     Vault,
     Fairness,
+    Treasury,
     *ADMIN_ROUTES,
+    AdminEconomy,
+    AdminModes,
+    AdminBrokers,
+    AdminModeration,
+    AdminStats,
+    *TREASURY_ROUTES,
 )
 """Every route of the game. Add a new area here."""

@@ -16,12 +16,19 @@ from aiba_domain.brokers.commands import (
     Train,
     Upgrade,
 )
+from aiba_domain.brokers.mint_commands import MintBroker
 from aiba_domain.brokers.model import Stat
 from aiba_domain.decision import Command
 from aiba_domain.money import Currency
 from aiba_entry.http.acting import acting, key_of
 from aiba_entry.http.context import context_of
-from aiba_entry.http.documents import BoughtBrokerOut, BrokerOut, NeurBrokerOut, UpgradedOut
+from aiba_entry.http.documents import (
+    BoughtBrokerOut,
+    BrokerOut,
+    MintOrderOut,
+    NeurBrokerOut,
+    UpgradedOut,
+)
 from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
 from aiba_entry.http.errors import ApiError
 from aiba_entry.http.limits import principal_of, require_player
@@ -194,6 +201,34 @@ class Brokers(Controller):
             base_broker_id=data.base_broker_id, sacrifice_broker_id=data.sacrifice_broker_id
         )
         return await _paid(pipeline, request, command, data.request_id)
+
+    @post(
+        "/mint-nft",
+        status_code=201,
+        responses=documented(
+            MintOrderOut, 400, 401, 403, 404, 409, 413, 429, 503, status=201, flat=True
+        ),
+        operation_id="mintBroker",
+    )
+    async def mint(
+        self,
+        data: JSONBody[BrokerBody],
+        request: Request[Any, Any, Any],
+        pipeline: NamedDependency[Pipeline],
+    ) -> Reply:
+        """Pay AIBA for an NFT of a broker; an order that fails is given back."""
+        command = MintBroker(broker_id=data.broker_id)
+        answer = await pipeline.execute(acting(request), command, key_of(request, data.request_id))
+        reply = answer.reply()
+        out = {
+            "jobId": reply.job.id,
+            "brokerId": reply.job.broker_id,
+            "aibaPaid": reply.job.aiba_paid,
+            "aibaBalance": reply.balance,
+            "message": "Mint job created. NFT will be minted and linked to your broker soon.",
+            "requestId": answer.key,
+        }
+        return flat_reply(out, context_of(request).request_id, 201)
 
 
 async def _paid(
