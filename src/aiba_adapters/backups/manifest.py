@@ -117,14 +117,13 @@ class LedgerDigest:
 
     def add(self, entry: Entry) -> None:
         """Take in the next entry."""
-        posting = entry.posting
         self._entries, self._number, self._at = self._entries + 1, entry.number, entry.at
-        fields = (
-            *(entry.number, entry.at, posting.currency.value, posting.amount),
-            *(posting.debit, posting.credit, posting.reason, posting.arena, posting.league),
-            *(posting.source_type, posting.source_id),
-        )
-        self._digest.update(msgspec.json.encode(fields))
+        self._digest.update(msgspec.json.encode((entry.number, *_fields(entry))))
+
+    @property
+    def entries(self) -> int:
+        """How many entries were taken in."""
+        return self._entries
 
     @property
     def head(self) -> LedgerHead:
@@ -135,6 +134,20 @@ class LedgerDigest:
             at=self._at,
             digest=self._digest.hexdigest(),
         )
+
+
+def print_of(entry: Entry) -> bytes:
+    """Return a short digest of an entry without its number."""
+    return hashlib.blake2b(msgspec.json.encode(_fields(entry)), digest_size=16).digest()
+
+
+def _fields(entry: Entry) -> tuple[object, ...]:
+    posting = entry.posting
+    return (
+        *(entry.at, posting.currency.value, posting.amount),
+        *(posting.debit, posting.credit, posting.reason, posting.arena, posting.league),
+        *(posting.source_type, posting.source_id),
+    )
 
 
 def head_of(entries: Iterable[Entry]) -> LedgerHead:

@@ -39,6 +39,19 @@ class Backups(Protocol):
         ...
 
     @property
+    def can_replace(self) -> bool:
+        """Whether `load` can put a backup in the place of a store, which it keeps."""
+        ...
+
+    @property
+    def is_numbered_by_commit(self) -> bool:
+        """Whether a backup's ledger is the first part of any later one.
+
+        Otherwise a unit that was under way during the backup may have its place before the end.
+        """
+        ...
+
+    @property
     def newest_schema(self) -> int:
         """The newest schema version that this build knows."""
         ...
@@ -63,18 +76,23 @@ class Backups(Protocol):
     ) -> str | None:
         """Put a checked backup at the place: all of it, or nothing, whenever this is killed.
 
-        What it replaces is kept; returns where, None if there was nothing. Raises PlaceOccupied
-        unless `replace`, PlaceInUse while a process has the store open, and BackupRefused if a file
-        has changed since it was checked.
+        "Nothing" is what was there before, or a place that no server opens until the same call has
+        come to its end. What it replaces is kept; returns where, None if there was nothing. Raises
+        PlaceOccupied unless `replace` (and it can), PlaceInUse while a process has the store open,
+        and BackupRefused if a file has changed since it was checked.
         """
         ...
 
     def scratch(self, folder: Path) -> "Backups":
-        """Return the same for a throw-away place in an empty folder."""
+        """Return the same for a throw-away place, in an empty folder if it is one of files."""
+        ...
+
+    async def discard(self) -> None:
+        """Remove what `load` has made at a throw-away place, and nothing else anywhere."""
         ...
 
     async def faults(self) -> Sequence[str]:
-        """Say what the database itself finds wrong with the store's files; nothing if sound."""
+        """Say what the database itself finds wrong with the store; nothing if sound."""
         ...
 
     async def rows(self) -> Mapping[str, int]:

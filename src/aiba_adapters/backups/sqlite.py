@@ -6,6 +6,7 @@ each other: a server commits as ever while its store is copied, and its log grow
 
 import contextlib
 import os
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -38,9 +39,12 @@ class SqliteBackups:
     """The backups of the database at a path; `now` gives the instant in ms, UTC."""
 
     kind = "sqlite"
+    can_replace = True
+    is_numbered_by_commit = True
 
-    def __init__(self, path: Path, *, now: Callable[[], int]) -> None:
+    def __init__(self, path: Path, *, now: Callable[[], int], is_scratch: bool = False) -> None:
         """Work for the database at `path`, which need not be there."""
+        self._is_scratch = is_scratch
         self._path = path
         self._draft = path.with_name(f".{path.name}.restoring")
         self._now = now
@@ -118,7 +122,12 @@ class SqliteBackups:
 
     def scratch(self, folder: Path) -> "SqliteBackups":
         """Return the same for a database in a folder of its own."""
-        return SqliteBackups(folder / FILE, now=self._now)
+        return SqliteBackups(folder / FILE, now=self._now, is_scratch=True)
+
+    async def discard(self) -> None:
+        """Remove the folder of a throw-away database."""
+        if self._is_scratch:
+            shutil.rmtree(self._path.parent, ignore_errors=True)
 
     async def faults(self) -> Sequence[str]:
         """Say what SQLite finds wrong with the file."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from aiba_adapters.backups import BackupRefused, Backups, LedgerHead, Manifest, Tell, check, take
-from aiba_adapters.backups.manifest import LedgerDigest
+from aiba_adapters.backups.manifest import LedgerDigest, print_of
 from aiba_domain.application.audit import audit_store
 from aiba_domain.claims.claim import ChainView
 from aiba_domain.claims.ports import ChainReader
@@ -51,11 +51,17 @@ class Ground:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _State:
-    """What is read of a store at one moment: its ledger's end, all of it or up to a number."""
+    """What is read of a store at one moment: its ledger's end, all of it or up to a number.
+
+    `prints` has a digest of each entry in order, where the backup's must be looked for among them;
+    `found` counts how many of the backup's are there, in their order.
+    """
 
     head: LedgerHead
     up_to: LedgerHead
     book: ClaimBook
+    prints: Sequence[bytes] = ()
+    found: int = 0
 
 
 async def drill(ground: Ground) -> DrillReport:
@@ -65,6 +71,14 @@ async def drill(ground: Ground) -> DrillReport:
         source = ground.scratch / "backup"
         await take(ground.backups, source, tell=ground.tell)
     place = ground.backups.scratch(ground.scratch / "restored")
+    try:
+        return await _drill(ground, source, place)
+    finally:
+        await place.discard()
+
+
+async def _drill(ground: Ground, source: Path, place: Backups) -> DrillReport:
+    """Put a backup back at a place, and hold what comes of it against everything else."""
     started_ns = time.perf_counter_ns()
     try:
         manifest = check(source, place, tell=ground.tell)
@@ -84,7 +98,7 @@ async def drill(ground: Ground) -> DrillReport:
     times = Times(restore_ms=_ms(restored_ns - started_ns), audit_ms=_ms(audited_ns - restored_ns))
     if state.head != manifest.ledger:
         faults = (*faults, "its ledger isn't the one that the manifest tells")
-    live, compared = await _live(ground, manifest)
+    live, compared = await _live(ground, manifest, state.prints)
     checks = [
         Check.of("backup", faults, (f"every hash and row is as told, schema {manifest.schema}",)),
         Check.of("ledger", report.faults, (f"{report.entries} entries, sound",)),
@@ -110,29 +124,45 @@ async def drill(ground: Ground) -> DrillReport:
     )
 
 
-async def _state(store: Store, ground: Ground, manifest: Manifest) -> _State:
-    """Go through a ledger once: where it ends, where the backup's would end in it, its claims."""
+async def _state(
+    store: Store, ground: Ground, manifest: Manifest, wanted: Sequence[bytes] | None = None
+) -> _State:
+    """Go through a ledger once: where it ends, where the backup's would end in it, its claims.
+
+    `wanted` are the backup's entries to look for, where they aren't simply the first ones.
+    """
+    by_print = not ground.backups.is_numbered_by_commit
 
     async def look(read: Reader) -> _State:
         digest = LedgerDigest()
         up_to: LedgerHead | None = None
         moves: list[Entry] = []
+        prints: list[bytes] = []
+        found = 0
         for done, entry in enumerate(read.entries(), start=1):
             if up_to is None and entry.number > manifest.ledger.number:
                 up_to = digest.head
             digest.add(entry)
+            if by_print and wanted is None:
+                prints.append(print_of(entry))
+            elif by_print and wanted and found < len(wanted) and wanted[found] == print_of(entry):
+                found += 1
             if moves_claims(entry):
                 moves.append(entry)
             if done % _TELL_EVERY == 0:
                 ground.tell("compare", done, max(done, manifest.ledger.entries))
         book = await read_claims(read, moves)
-        return _State(head=digest.head, up_to=up_to or digest.head, book=book)
+        return _State(
+            head=digest.head, up_to=up_to or digest.head, book=book, prints=prints, found=found
+        )
 
     return await store.read(look)
 
 
-async def _live(ground: Ground, manifest: Manifest) -> tuple[_State | None, Check]:
-    """Read the live store, if it is there at this build's schema, and compare its beginning."""
+async def _live(
+    ground: Ground, manifest: Manifest, prints: Sequence[bytes]
+) -> tuple[_State | None, Check]:
+    """Read the live store, if it is there at this build's schema, and look for the backup in it."""
     name = "live store"
     schema = await ground.backups.schema()
     if schema is None:
@@ -142,9 +172,13 @@ async def _live(ground: Ground, manifest: Manifest) -> tuple[_State | None, Chec
         return None, Check.skipped(name, f"it is at schema {schema}, not {newest}: `aiba migrate`")
     store = await ground.backups.open()
     try:
-        state = await _state(store, ground, manifest)
+        state = await _state(store, ground, manifest, prints)
     finally:
         await store.close()
+    if not ground.backups.is_numbered_by_commit:
+        if state.found != len(prints):
+            return state, Check.of(name, ("its ledger hasn't all that the backup's has",))
+        return state, Check.of(name, (), ("its ledger has all that the backup's has, in order",))
     if state.up_to != manifest.ledger:
         return state, Check.of(name, ("its ledger doesn't begin as the backup's",))
     return state, Check.of(name, (), ("its ledger begins as the backup's",))

@@ -6,17 +6,19 @@ from aiba_adapters.backups import Backups
 from aiba_adapters.backups.sqlite import SqliteBackups
 from aiba_adapters.system.clock import SystemClock
 from aiba_entry.settings import Settings
-from aiba_entry.stores import StoreUnusable, database_path
+from aiba_entry.stores import MONGO_MISSING, StoreUnusable, database_path
 
 
 def backups_of(settings: Settings, *, into: Path | None = None) -> Backups:
     """Return the backups of the settings' store, or of one in another data directory.
 
-    Raises StoreUnusable for a kind of store that has none.
+    Raises StoreUnusable where the driver of MONGO_URI isn't installed.
     """
     if settings.mongo_uri is not None:
-        raise StoreUnusable(
-            "backups of the database of MONGO_URI are taken with its own tools (mongodump --oplog)"
-        )
+        try:
+            from aiba_adapters.backups.mongo import MongoBackups  # noqa: PLC0415 - an extra
+        except ImportError as error:
+            raise StoreUnusable(MONGO_MISSING) from error
+        return MongoBackups(settings.mongo_uri, now=SystemClock().now)
     path = database_path(settings)
     return SqliteBackups(path if into is None else into / path.name, now=SystemClock().now)

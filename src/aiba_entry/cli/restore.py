@@ -15,14 +15,18 @@ from aiba_entry.cli.session import settings_or_exit
 @click.command()
 @click.argument("source", type=click.Path(path_type=Path))
 @click.option(
-    "--replace", is_flag=True, help="Take the place of the store that is there, which is kept."
+    "--replace",
+    is_flag=True,
+    help="Take the place of the embedded store that is there, which is kept.",
 )
 def restore(*, source: Path, replace: bool) -> None:
     """Put the backup SOURCE into AIBA_DATA_DIR, which must hold nothing but secrets.
 
     Every byte is checked before. Nothing is half restored, whenever it is killed: the old state or
-    the new one is there. No server may work on the store. Look at `aiba drill` before you start
-    one: what was paid since the backup was taken isn't in it.
+    the new one is there. With MONGO_URI it goes into that database, which must be empty: no server
+    starts on it until this has come to its end, by the same command as often as it takes. No server
+    may work on the store. Look at `aiba drill` before you start one: what was paid since the backup
+    was taken isn't in it.
     """
     settings = settings_or_exit()
     with told() as tell:
@@ -31,7 +35,10 @@ def restore(*, source: Path, replace: bool) -> None:
         try:
             kept = asyncio.run(backups.load(source, manifest, replace=replace, tell=tell))
         except PlaceOccupied as there:
-            raise click.ClickException(f"{there}; --replace keeps and replaces it") from None
+            hint = "--replace keeps and replaces it"
+            if not backups.can_replace:
+                hint = "restore into an empty one"
+            raise click.ClickException(f"{there}; {hint}") from None
     click.echo(f"restored the state of {iso(manifest.taken_at)}")
     click.echo(f"ledger of {manifest.ledger.entries} entries, {manifest.ledger.digest}")
     if kept is not None:

@@ -12,7 +12,7 @@ from aiba_adapters.backups import Manifest, take
 from aiba_adapters.backups.sqlite import FILE, SqliteBackups
 from aiba_adapters.sqlite import SqliteStore
 from aiba_domain.application.audit import audit_store
-from aiba_domain.ports import Reader, UnitOfWork
+from aiba_domain.ports import Reader, Store, UnitOfWork
 from aiba_domain.testing.contracts.store import movement, player, refusal
 
 T = TypeVar("T")
@@ -34,7 +34,7 @@ def backups_at(folder: Path) -> SqliteBackups:
     return SqliteBackups(folder / FILE, now=lambda: AT)
 
 
-async def write(store: SqliteStore, number: int) -> None:
+async def write(store: Store, number: int) -> None:
     """Commit the `number`-th unit: a posting, a record and an answer."""
 
     async def work(unit: UnitOfWork) -> None:

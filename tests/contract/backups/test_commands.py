@@ -4,7 +4,6 @@ import json
 import shutil
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner, Result
 
 from aiba_adapters.backups.sqlite import FILE
@@ -46,16 +45,6 @@ def test_a_backup_is_taken_refused_and_put_back(tmp_path: Path) -> None:
     assert f"- {FILE} has 0 bytes" in refused.output
     drilled = aiba(data, "drill", "--backup", target, "--json")
     assert (drilled.exit_code, json.loads(drilled.stdout)["ok"]) == (1, False)
-
-
-@pytest.mark.parametrize("command", ["backup", "restore", "drill", "migrate"])
-def test_another_kind_of_store_is_told_what_to_use(tmp_path: Path, command: str) -> None:
-    """No command does half of its work for a database that it doesn't know."""
-    arguments = [tmp_path / "backup"] if command in {"backup", "restore"} else []
-    done = aiba(tmp_path, command, *arguments, MONGO_URI="mongodb://127.0.0.1:1/aiba")
-    assert done.exit_code == 1
-    assert "MONGO_URI" in done.output
-    assert not (tmp_path / "backup").exists()
 
 
 def test_an_export_that_can_not_be_read_is_named(tmp_path: Path) -> None:

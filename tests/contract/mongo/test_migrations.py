@@ -1,8 +1,6 @@
 """MongoDB's schema in steps: a plan, one migrator at a time, and deaths wherever you like."""
 
 import asyncio
-import os
-import signal
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -12,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymongo import MongoClient, monitoring
+from pymongo import MongoClient
 from pymongo.database import Database
 
 from aiba_adapters.mongo import TurnLost, TurnTaken, Unfit, migrations, open_store, opened
@@ -22,12 +20,15 @@ from aiba_adapters.mongo.transaction import Stored
 from aiba_adapters.mongo.turns import Turn
 from aiba_domain.ports import Unavailable
 from aiba_entry.cli.main import main
+from tests.contract.mongo.deaths import die
 from tests.contract.process.support import environment
 from tests.support.mongo import empty_uri, failing, server_uri
 
 AT: Final = 1_767_268_800_000
 HOUR: Final = 3_600_000
 ROWS: Final = 8
+BEFORE: Final = range(1, len(STEPS) + 1)
+LAST: Final = len(STEPS) + 1
 WORDS: Final = 34
 """How many commands and answers a short life has."""
 
@@ -95,7 +96,7 @@ def fill(database: Database[dict[str, Any]], rows: int) -> None:
     """Lay out a database of the build before, with so many players."""
     for name in ("players", "steps"):
         database[name].delete_many({})
-    database.steps.insert_one({"_id": 1, "does": "all", "at": AT})
+    database.steps.insert_many([{"_id": each, "does": "all", "at": AT} for each in BEFORE])
     if rows:
         database.players.insert_many([{"_id": f"{each:03}", "n": each} for each in range(rows)])
 
@@ -109,7 +110,8 @@ def end_state(database: Database[dict[str, Any]]) -> tuple[list[Stored], list[St
 def expected(rows: int) -> tuple[list[Stored], list[Stored]]:
     """Return what a migration without a death leaves."""
     players: list[Stored] = [{"_id": f"{each:03}", "n": each} for each in range(rows)]
-    steps = [{"_id": 1, "does": "all"}, {"_id": 2, "does": "mark every player (rewrites players)"}]
+    steps: list[Stored] = [{"_id": each, "does": "all"} for each in BEFORE]
+    steps.append({"_id": LAST, "does": "mark every player (rewrites players)"})
     return [mark(each) or each for each in players], steps
 
 
@@ -119,12 +121,13 @@ def test_a_plan_changes_nothing_and_the_command_takes_it(
     """A new database is shown every collection and index, then has them; both can be repeated."""
     database.client.drop_database(database.name)
     shown = aiba("migrate", "--dry-run")
-    head, step = shown.output.splitlines()
+    head, *steps = shown.output.splitlines()
     assert head == f"schema 0 of {len(STEPS)}"
-    assert step.startswith("step 1: create collection players, create index players.by_wallet")
+    assert len(steps) == len(STEPS)
+    assert steps[0].startswith("step 1: create collection players, create index players.by_wallet")
     assert database.list_collection_names() == []
     taken = aiba("migrate")
-    assert taken.output.splitlines() == [head, step, f"schema {len(STEPS)} of {len(STEPS)}"]
+    assert taken.output.splitlines() == [head, *steps, f"schema {len(STEPS)} of {len(STEPS)}"]
     again = aiba("migrate")
     assert (again.exit_code, again.output) == (0, f"schema {len(STEPS)} of {len(STEPS)}\n")
     assert aiba("mongo", "check").exit_code == 0
@@ -134,12 +137,11 @@ def test_a_plan_changes_nothing_and_the_command_takes_it(
 
 def test_every_name_is_made_by_one_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a later step makes the first one doesn't."""
-    assert list(migrations.made_by(1)) == list(declared())
     later = Make(makes=("claims.by_player", "listings"))
     monkeypatch.setattr(migrations, "STEPS", (*STEPS, later))
-    first = migrations.made_by(1)
-    assert sorted([*first, *later.makes]) == sorted(declared())
-    assert migrations.does(2) == [
+    made = [name for number in (*BEFORE, LAST) for name in migrations.made_by(number)]
+    assert sorted(made) == sorted(declared())
+    assert migrations.does(LAST) == [
         "create index claims.by_player",
         "create collection listings",
     ]
@@ -151,14 +153,16 @@ def test_a_start_names_the_steps_that_are_left_and_those_it_does_not_know(
 ) -> None:
     """A server that takes no step by itself refuses both, and so does `aiba mongo check`."""
     take(uri)
-    database.steps.delete_one({"_id": 2})
+    database.steps.delete_one({"_id": LAST})
     with pytest.raises(Unfit) as caught:
         asyncio.run(open_store(uri))
-    assert caught.value.problems == ("step 2 isn't taken: mark every player (rewrites players)",)
-    assert "step 2 isn't taken" in aiba("mongo", "check").output
-    database.steps.insert_many([{"_id": 2, "does": "m"}, {"_id": 3, "does": "tint every broker"}])
-    newer = "it has taken the steps 3 (tint every broker); this build knows up to 2"
-    with pytest.raises(Unfit, match="knows up to 2") as caught:
+    left = f"step {LAST} isn't taken: mark every player (rewrites players)"
+    assert caught.value.problems == (left,)
+    assert left in aiba("mongo", "check").output
+    later = [{"_id": LAST, "does": "mark"}, {"_id": LAST + 1, "does": "tint every broker"}]
+    database.steps.insert_many(later)
+    newer = f"it has taken the steps {LAST + 1} (tint every broker); this build knows up to {LAST}"
+    with pytest.raises(Unfit, match="knows up to") as caught:
         asyncio.run(open_store(uri, create=True))
     assert caught.value.problems == (newer,)
     refused = aiba("migrate", "--dry-run")
@@ -186,43 +190,6 @@ def test_a_half_restored_database_refuses_to_start_to_migrate_and_to_be_ready(
     assert "half restored" in aiba("migrate").output
     assert "half restored" in aiba("mongo", "init").output
     assert database.steps.find_one({"_id": 1}) is None
-
-
-class Deadly(monitoring.CommandListener):
-    """Kills this process at the n-th thing that it asks of the server, or is answered."""
-
-    def __init__(self, left: int) -> None:
-        self._left = left
-
-    def started(self, _event: monitoring.CommandStartedEvent) -> None:
-        """Die with the question on its lips."""
-        self._count()
-
-    def succeeded(self, _event: monitoring.CommandSucceededEvent) -> None:
-        """Die having heard the answer, and done nothing by it."""
-        self._count()
-
-    def failed(self, _event: monitoring.CommandFailedEvent) -> None:
-        """Leave failures out."""
-
-    def _count(self) -> None:
-        self._left -= 1
-        if self._left == 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-
-def die(work: Callable[[], object], at: int) -> bool:
-    """Do `work` in a process that is killed at its n-th word; tell whether it was."""
-    child = os.fork()
-    if child == 0:
-        with suppress(BaseException):
-            monitoring.register(Deadly(at))
-            work()
-            os._exit(0)
-        os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status) or os.waitstatus_to_exitcode(status) == 0
-    return os.WIFSIGNALED(status)
 
 
 @pytest.mark.usefixtures("patched")
@@ -296,11 +263,11 @@ def test_progress_is_told_and_shown_by_a_plan(
     with pytest.raises(StopError):
         take(uri, tell=tell)
     assert (
-        "step 2: mark every player (rewrites players) (6 rows are done)"
+        f"step {LAST}: mark every player (rewrites players) (6 rows are done)"
         in aiba("migrate", "--dry-run").output
     )
     take(uri, tell=lambda *each: told.append(each))
-    assert told == [("step 2", done, ROWS) for done in (3, 6, ROWS, ROWS)]
+    assert told == [(f"step {LAST}", done, ROWS) for done in (3, 6, ROWS, ROWS)]
     assert end_state(database) == expected(ROWS)
 
 

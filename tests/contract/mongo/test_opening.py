@@ -14,6 +14,7 @@ from pymongo.database import Database
 
 from aiba_adapters.mongo import MongoStore, Unfit, open_store
 from aiba_adapters.mongo.documents import SHAPES
+from aiba_adapters.mongo.migrations import STEPS
 from aiba_domain.ports import Unavailable
 from aiba_entry.cli.main import main
 from tests.support.mongo import (
@@ -61,10 +62,11 @@ def _database(uri: str) -> Iterator[Database[dict[str, Any]]]:
 
 def test_a_new_database_is_refused_with_every_collection_named(uri: str) -> None:
     """Nothing is made at a start that isn't told to."""
-    step, *found = problems(uri)
-    assert step.startswith("step 1 isn't taken: create collection players and ")
-    assert found == [f"the collection {shape.collection} is missing" for shape in SHAPES]
-    assert problems(uri) == (step, *found)
+    first, *others = problems(uri)
+    assert first.startswith("step 1 isn't taken: create collection players and ")
+    missing = [f"the collection {shape.collection} is missing" for shape in SHAPES]
+    assert others[len(STEPS) - 1 :] == missing
+    assert problems(uri) == (first, *others)
 
 
 def test_a_missing_other_and_foreign_index_are_named_at_once(
