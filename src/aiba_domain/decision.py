@@ -26,6 +26,7 @@ from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag
+from aiba_domain.outbox.model import Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Profile, Session
 
@@ -46,6 +47,8 @@ Record = (
     | MintJob
     | UsedPayment
     | Lease
+    | Mailbox
+    | Letter
     | AdminAccount
     | AdminSession
     | AuditRow

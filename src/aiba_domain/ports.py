@@ -32,6 +32,7 @@ from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.outage import Clock as Clock  # noqa: PLC0414 - a port like those here
 from aiba_domain.outage import Unavailable as Unavailable  # noqa: PLC0414 - as above
+from aiba_domain.outbox.model import Backlog, Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
 
@@ -235,6 +236,32 @@ class Reader(Protocol):
 
     async def lease(self, name: str) -> Lease | None:
         """Return a lease, whoever holds it, as it was last written."""
+        ...
+
+    async def mailbox(self, subject: str) -> Mailbox | None:
+        """Return a subject's mailbox, whether anything waits in it or not."""
+        ...
+
+    async def mailboxes_due(self, now: int, *, limit: int) -> Sequence[Mailbox]:
+        """Return up to `limit` mailboxes in which a letter waits that is due at `now`.
+
+        Those that are due the longest first, then by subject.
+        """
+        ...
+
+    async def letter(self, letter_id: str) -> Letter | None:
+        """Return a letter of the outbox, dead or alive; one that was delivered is gone."""
+        ...
+
+    async def dead_letters(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Letter]:
+        """Return up to `limit` letters that were given up, those that died first before others.
+
+        `after` is the (died_at, id) of the last one already seen.
+        """
+        ...
+
+    async def backlog(self) -> Backlog:
+        """Return how much the outbox holds."""
         ...
 
     async def admin_account(self, email: str) -> AdminAccount | None:

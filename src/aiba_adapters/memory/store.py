@@ -36,6 +36,7 @@ from aiba_domain.instants import day_key
 from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
+from aiba_domain.outbox.model import Backlog, Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
 from aiba_domain.ports import (
@@ -69,6 +70,8 @@ _KEYS: Mapping[type, str] = {
     MintJob: "id",
     UsedPayment: "hash",
     Lease: "name",
+    Mailbox: "subject",
+    Letter: "id",
     AdminAccount: "email",
     AdminSession: "id",
     AuditRow: "number",
@@ -313,6 +316,30 @@ class _MemoryUnitOfWork:
 
     async def lease(self, name: str) -> Lease | None:
         return self._get(Lease, name)
+
+    async def mailbox(self, subject: str) -> Mailbox | None:
+        return self._get(Mailbox, subject)
+
+    async def mailboxes_due(self, now: int, *, limit: int) -> Sequence[Mailbox]:
+        due = [each for each in self._all(Mailbox) if each.is_pending and each.due_at <= now]
+        return sorted(due, key=lambda each: (each.due_at, each.subject))[:limit]
+
+    async def letter(self, letter_id: str) -> Letter | None:
+        return self._get(Letter, letter_id)
+
+    async def dead_letters(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Letter]:
+        dead = [
+            ((each.died_at, each.id), each)
+            for each in self._all(Letter)
+            if each.died_at is not None
+        ]
+        dead.sort(key=lambda each: each[0])
+        return [each for place, each in dead if after is None or place > after][:limit]
+
+    async def backlog(self) -> Backlog:
+        waiting = [each.at for each in self._all(Letter) if not each.is_dead]
+        dead = sum(each.is_dead for each in self._all(Letter))
+        return Backlog(pending=len(waiting), oldest_at=min(waiting, default=None), dead=dead)
 
     async def admin_account(self, email: str) -> AdminAccount | None:
         return self._get(AdminAccount, email)

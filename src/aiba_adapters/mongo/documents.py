@@ -32,6 +32,7 @@ from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import day_key
 from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag
+from aiba_domain.outbox.model import Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
 
@@ -383,6 +384,67 @@ class LeaseShape(RecordShape[Lease]):
         return {"id": record.name}
 
 
+class MailboxShape(RecordShape[Mailbox]):
+    """A mailbox of the outbox."""
+
+    collection = "mailboxes"
+    kind = Mailbox
+    pending: bool
+    due_at: int
+
+    class Settings:
+        """The collection."""
+
+        name = "mailboxes"
+        indexes: Final = [
+            IndexModel(
+                [("due_at", ASCENDING), ("_id", ASCENDING)],
+                name="by_due",
+                partialFilterExpression={"pending": True},
+            )
+        ]
+
+    @classmethod
+    def found_by(cls, record: Mailbox) -> dict[str, Any]:
+        """By subject, and by when its next letter is due."""
+        return {"id": record.subject, "pending": record.is_pending, "due_at": record.due_at}
+
+
+class LetterShape(RecordShape[Letter]):
+    """A letter of the outbox."""
+
+    collection = "letters"
+    kind = Letter
+    at: int
+    dead: bool
+    died_at: int | None = None
+
+    class Settings:
+        """The collection."""
+
+        name = "letters"
+        indexes: Final = [
+            IndexModel(
+                [("at", ASCENDING)], name="waiting", partialFilterExpression={"dead": False}
+            ),
+            IndexModel(
+                [("died_at", ASCENDING), ("_id", ASCENDING)],
+                name="dead",
+                partialFilterExpression={"dead": True},
+            ),
+        ]
+
+    @classmethod
+    def found_by(cls, record: Letter) -> dict[str, Any]:
+        """By id, and by age, or by when it died."""
+        return {
+            "id": record.id,
+            "at": record.at,
+            "dead": record.is_dead,
+            "died_at": record.died_at,
+        }
+
+
 class AdminAccountShape(RecordShape[AdminAccount]):
     """An admin's account."""
 
@@ -706,6 +768,8 @@ RECORDS: Final[Mapping[type, type[RecordShape[Any]]]] = {
         MintJobShape,
         PaymentShape,
         LeaseShape,
+        MailboxShape,
+        LetterShape,
         AdminAccountShape,
         AdminSessionShape,
         AuditShape,

@@ -60,7 +60,12 @@ class Rewrite:
 
 Step = Make | Rewrite
 
-STEPS: Final[tuple[Step, ...]] = (Make(),)
+STEPS: Final[tuple[Step, ...]] = (
+    Make(),
+    Make(
+        makes=("mailboxes", "letters", "mailboxes.by_due", "letters.waiting", "letters.dead"),
+    ),
+)
 """The steps in order; step n leads to schema version n."""
 
 

@@ -20,7 +20,9 @@ from aiba_adapters.mongo.documents import (
     FlagShape,
     GuildShape,
     LeaseShape,
+    LetterShape,
     ListingShape,
+    MailboxShape,
     MintJobShape,
     ModeShape,
     PaymentShape,
@@ -58,6 +60,7 @@ from aiba_domain.instants import DAY, day_number
 from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
+from aiba_domain.outbox.model import Backlog, Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
 from aiba_domain.ports import Entry, Movement, Remembered, Scope, Totals
@@ -245,6 +248,36 @@ class MongoReads:
 
     async def lease(self, name: str) -> Lease | None:
         return await self._record(LeaseShape, name)
+
+    async def mailbox(self, subject: str) -> Mailbox | None:
+        return await self._record(MailboxShape, subject)
+
+    async def mailboxes_due(self, now: int, *, limit: int) -> Sequence[Mailbox]:
+        where = {"pending": True, "due_at": {"$lte": now}}
+        in_time = [("due_at", ASCENDING), ("_id", ASCENDING)]
+        return await self._records(MailboxShape, where, sort=in_time, limit=limit)
+
+    async def letter(self, letter_id: str) -> Letter | None:
+        return await self._record(LetterShape, letter_id)
+
+    async def dead_letters(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Letter]:
+        where: dict[str, Any] = {"dead": True}
+        if after is not None:
+            at, last_id = after
+            later = [{"died_at": {"$gt": at}}, {"died_at": at, "_id": {"$gt": last_id}}]
+            where["$or"] = later
+        in_time = [("died_at", ASCENDING), ("_id", ASCENDING)]
+        return await self._records(LetterShape, where, sort=in_time, limit=limit)
+
+    async def backlog(self) -> Backlog:
+        oldest = await self._transaction.one(
+            LetterShape, {"dead": False}, sort=[("at", ASCENDING)], projection=["at"]
+        )
+        return Backlog(
+            pending=await self._transaction.count(LetterShape, {"dead": False}),
+            oldest_at=int(oldest["at"]) if oldest else None,
+            dead=await self._transaction.count(LetterShape, {"dead": True}),
+        )
 
     async def admin_account(self, email: str) -> AdminAccount | None:
         return await self._record(AdminAccountShape, email)

@@ -15,6 +15,7 @@ from aiba_adapters.mongo.documents import (
     Documents,
     GuildShape,
     HealthShape,
+    LetterShape,
     UnitShape,
 )
 from aiba_adapters.mongo.failures import is_duplicate
@@ -35,6 +36,7 @@ from aiba_domain.errors import InvariantViolation
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag
 from aiba_domain.money import Currency
+from aiba_domain.outbox.model import Letter
 from aiba_domain.ports import Remembered
 
 
@@ -153,7 +155,11 @@ class MongoUnitOfWork(MongoReads):
         self._locks.written(shape, stored["_id"])
 
     async def _drop(self, record: Record) -> None:
-        """Remove a record; only brokers are ever removed."""
+        """Remove a record; only brokers and letters are ever removed."""
+        if isinstance(record, Letter):
+            await self._transaction.remove(LetterShape, record.id)
+            self._locks.written(LetterShape, record.id)
+            return
         if not isinstance(record, Broker):
             msg = f"a {type(record).__name__} is never removed"
             raise NotImplementedError(msg)

@@ -251,6 +251,18 @@ CREATE TRIGGER battles_fought AFTER INSERT ON battles BEGIN
 END;
 """
 
+_OUTBOX: Final = """
+CREATE TABLE mailboxes (
+    subject TEXT PRIMARY KEY, pending INTEGER NOT NULL, due_at INTEGER NOT NULL, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX mailboxes_due ON mailboxes (due_at, subject) WHERE pending;
+CREATE TABLE letters (
+    id TEXT PRIMARY KEY, at INTEGER NOT NULL, died_at INTEGER, body TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX letters_waiting ON letters (at) WHERE died_at IS NULL;
+CREATE INDEX letters_dead ON letters (died_at, id) WHERE died_at IS NOT NULL;
+"""
+
 BATCH: Final = 1_000
 """How many rows a data step rewrites in one transaction: a server waits no longer than for that."""
 
@@ -290,6 +302,7 @@ STEPS: Final[tuple[Step, ...]] = (
         batch=_find_brokers,
     ),
     _COUNTS,
+    _OUTBOX,
 )
 """The steps in order; step n leads to schema version n."""
 

@@ -42,6 +42,7 @@ from aiba_domain.instants import DAY, day_key, day_number
 from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
+from aiba_domain.outbox.model import Backlog, Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
 from aiba_domain.ports import Entry, Movement, Remembered, Scope, Totals
@@ -246,6 +247,39 @@ class SqliteUnitOfWork:
     async def lease(self, name: str) -> Lease | None:
         return self._one(Lease, "SELECT body FROM leases WHERE name = ?", name)
 
+    async def mailbox(self, subject: str) -> Mailbox | None:
+        return self._one(Mailbox, "SELECT body FROM mailboxes WHERE subject = ?", subject)
+
+    async def mailboxes_due(self, now: int, *, limit: int) -> Sequence[Mailbox]:
+        return self._all(
+            Mailbox,
+            "SELECT body FROM mailboxes WHERE pending AND due_at <= ?"
+            " ORDER BY due_at, subject LIMIT ?",
+            now,
+            limit,
+        )
+
+    async def letter(self, letter_id: str) -> Letter | None:
+        return self._one(Letter, "SELECT body FROM letters WHERE id = ?", letter_id)
+
+    async def dead_letters(self, *, after: tuple[int, str] | None, limit: int) -> Sequence[Letter]:
+        at, last_id = after or (-(2**63), "")
+        return self._all(
+            Letter,
+            "SELECT body FROM letters WHERE died_at IS NOT NULL AND (died_at, id) > (?, ?)"
+            " ORDER BY died_at, id LIMIT ?",
+            at,
+            last_id,
+            limit,
+        )
+
+    async def backlog(self) -> Backlog:
+        pending, oldest = self._execute(
+            "SELECT COUNT(*), MIN(at) FROM letters WHERE died_at IS NULL"
+        ).fetchone()
+        (dead,) = self._execute("SELECT COUNT(*) FROM letters WHERE died_at IS NOT NULL").fetchone()
+        return Backlog(pending=pending, oldest_at=oldest, dead=dead)
+
     async def admin_account(self, email: str) -> AdminAccount | None:
         query = "SELECT body FROM admin_accounts WHERE email = ?"
         return self._one(AdminAccount, query, email)
@@ -447,11 +481,14 @@ class SqliteUnitOfWork:
             )
 
     def _drop(self, record: Record) -> None:
-        """Remove a record; only brokers are ever removed."""
-        if not isinstance(record, Broker):
+        """Remove a record; only brokers and letters are ever removed."""
+        if isinstance(record, Broker):
+            self._execute("DELETE FROM brokers WHERE id = ?", (record.id,))
+        elif isinstance(record, Letter):
+            self._execute("DELETE FROM letters WHERE id = ?", (record.id,))
+        else:
             msg = f"a {type(record).__name__} is never removed"
             raise NotImplementedError(msg)
-        self._execute("DELETE FROM brokers WHERE id = ?", (record.id,))
 
     def _one(self, kind: type[T], query: str, *values: object) -> T | None:
         row = self._execute(query, values).fetchone()
@@ -546,6 +583,14 @@ _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] 
     UsedPayment: (
         "INSERT INTO payments VALUES (?, ?)",
         lambda used: (used.hash, encode(used)),
+    ),
+    Mailbox: (
+        "INSERT OR REPLACE INTO mailboxes VALUES (?, ?, ?, ?)",
+        lambda box: (box.subject, box.is_pending, box.due_at, encode(box)),
+    ),
+    Letter: (
+        "INSERT OR REPLACE INTO letters VALUES (?, ?, ?, ?)",
+        lambda letter: (letter.id, letter.at, letter.died_at, encode(letter)),
     ),
     Lease: (
         "INSERT OR REPLACE INTO leases VALUES (?, ?)",

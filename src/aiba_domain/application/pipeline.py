@@ -4,18 +4,29 @@ command -> unit of work -> remembered answer? -> load -> decide -> write -> comm
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar
 
 from aiba_domain.administration.model import DONE, Act, AuditRow, row_of
 from aiba_domain.application.handler import Handler, fingerprint
-from aiba_domain.decision import Accepted, Command, Context, OpenSeed, Principal, Refused, Role
+from aiba_domain.decision import (
+    Accepted,
+    Command,
+    Context,
+    OpenSeed,
+    Principal,
+    Record,
+    Refused,
+    Role,
+)
 from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.fairness.epochs import commitment
 from aiba_domain.idempotency import parse_key
 from aiba_domain.instants import iso
 from aiba_domain.leases.model import Lease, LeaseLost
+from aiba_domain.outbox.model import Mailbox, News
+from aiba_domain.outbox.news import Announce, silence
 from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import Clock, Observer, Remembered, Scope, SeedSecrets, Store, UnitOfWork
 
@@ -48,13 +59,18 @@ class Pipeline:
         seeds: SeedSecrets,
         observer: Observer,
         handlers: Mapping[type[Command[Any]], Handler[Any, Any, Any]],
+        announce: Announce = silence,
     ) -> None:
-        """Wire the pipeline to its ports and the catalogue of commands."""
+        """Wire the pipeline to its ports and the catalogue of commands.
+
+        What `announce` tells of a command is written to the outbox together with its effects.
+        """
         self._store = store
         self._clock = clock
         self._seeds = seeds
         self._observer = observer
         self._handlers = handlers
+        self._announce = announce
         self._lease: Lease | None = None
 
     def under(self, lease: Lease) -> Self:
@@ -107,6 +123,10 @@ class Pipeline:
         """Return what the answer to a command of a principal is remembered under."""
         name = self._handlers[command].name
         return Scope(principal=f"{principal.role}:{principal.id}", command=name, key=key)
+
+    def news_of(self, outcome: Accepted[Any], context: Context) -> Sequence[News]:
+        """Return what is told of a command that takes effect."""
+        return self._announce(outcome, context)
 
     def now(self) -> int:
         """Return the instant that decisions are made at."""
@@ -168,7 +188,7 @@ class _Execution:
             seed=await self._pipeline.open_seed(uow) if self._handler.draws else None,
         )
         outcome = await self._decide(context, uow)
-        await self._write(outcome, now, uow)
+        await self._write(outcome, context, uow)
         return Answer(outcome=outcome, key=key)
 
     async def _player(self, uow: UnitOfWork, now: int) -> Player | None:
@@ -205,8 +225,11 @@ class _Execution:
             return kept
         return Accepted(reply=await recall(kept.reply, uow))
 
-    async def _write(self, outcome: Accepted[Any] | Refused, now: int, uow: UnitOfWork) -> None:
-        """Write the effects together with their audit row and the memory of the answer."""
+    async def _write(
+        self, outcome: Accepted[Any] | Refused, context: Context, uow: UnitOfWork
+    ) -> None:
+        """Write the effects together with audit row, letters and the memory of the answer."""
+        now = context.now
         trail = await self._trail(outcome, now, uow)
         remember = None
         if self._scope:
@@ -220,12 +243,26 @@ class _Execution:
             await uow.write(
                 at=now,
                 postings=outcome.postings,
-                changed=(*outcome.changed, *trail),
+                changed=(*outcome.changed, *trail, *await self._letters(outcome, context, uow)),
                 removed=outcome.removed,
                 remember=remember,
             )
         elif remember or trail:
             await uow.write(at=now, changed=trail, remember=remember)
+
+    async def _letters(
+        self, outcome: Accepted[Any], context: Context, uow: UnitOfWork
+    ) -> Sequence[Record]:
+        """Return the letters that tell of a command, and the mailboxes that they are put in."""
+        by_subject: dict[str, list[News]] = {}
+        for each in self._pipeline.news_of(outcome, context):
+            by_subject.setdefault(each.subject, []).append(each)
+        changed: list[Record] = []
+        for subject, news in by_subject.items():
+            before = await uow.mailbox(subject) or Mailbox(subject=subject)
+            mailbox, letters = before.put(news, context.now)
+            changed += [mailbox, *letters]
+        return changed
 
     async def _trail(
         self, outcome: Accepted[Any] | Refused, now: int, uow: UnitOfWork

@@ -10,6 +10,7 @@ import pytest
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.moderation.model import Subject
 from aiba_domain.money import Currency
+from aiba_domain.outbox.model import Backlog
 from aiba_domain.ports import Reader, Store, UnitOfWork
 from aiba_domain.testing.contracts.desk import Desk
 from aiba_domain.testing.contracts.expect import nothing, same
@@ -65,6 +66,11 @@ class StoreSuite(PortContract):
             nothing(await read.epochs())
             same(await read.payment_use("0" * 64), None)
             same(await read.lease("l"), None)
+            same(await read.mailbox("s"), None)
+            same(await read.letter("s/1"), None)
+            nothing(await read.mailboxes_due(2**62, limit=10))
+            nothing(await read.dead_letters(after=None, limit=10))
+            same(await read.backlog(), Backlog(pending=0, oldest_at=None, dead=0))
             same(await read.listing("l"), None)
             same(await read.listing_of("b"), None)
             same(await read.wallet_owner("w"), None)

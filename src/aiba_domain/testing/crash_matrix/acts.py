@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from aiba_domain.application.admin_queries import AdminQueries
 from aiba_domain.application.audit import audit_store
+from aiba_domain.application.deliveries import Deliveries
 from aiba_domain.application.upkeep import rotate_seed
 from aiba_domain.battle.commands import RunBattle
 from aiba_domain.brokers.commands import Train
@@ -26,6 +27,7 @@ from aiba_domain.ports import Unavailable
 from aiba_domain.signing.interchange import Protection
 from aiba_domain.signing.model import MAX_AHEAD_S, Lock
 from aiba_domain.testing.crash_matrix.bench import Bench, Process
+from aiba_domain.testing.crash_matrix.letters import bring_all
 from aiba_domain.testing.crash_matrix.stage import (
     AMOUNT,
     BATTLE,
@@ -233,6 +235,22 @@ async def settle_under_a_lease(bench: Bench) -> None:
         renewed = await process.leases.renew(lease, _MINUTE_MS)
         assert renewed is not None
         await process.leases.release(renewed)
+
+    await bench.ask(work)
+
+
+async def bring_letters(bench: Bench) -> None:
+    """Win a battle, and let a worker that holds the lease bring its letter to the player."""
+    await bench.request(Principal(id=HERO), BATTLE, KEY)
+
+    async def work(process: Process) -> None:
+        lease = await process.leases.acquire("letters", "worker", _MINUTE_MS)
+        assert lease is not None
+        deliveries = Deliveries(
+            pipeline=process.pipeline, store=process.store, notifier=process.notifier
+        )
+        await bring_all(deliveries.under(lease), bench.postman, bench.clock.advance)
+        await process.leases.release(lease)
 
     await bench.ask(work)
 

@@ -25,6 +25,8 @@ from aiba_domain.claims.ports import (
 )
 from aiba_domain.decision import Command, Principal
 from aiba_domain.leases.ports import Leases
+from aiba_domain.outbox.news import news_of
+from aiba_domain.outbox.ports import Notifier
 from aiba_domain.payments.model import IncomingPayment
 from aiba_domain.payments.ports import PaymentReader
 from aiba_domain.players.ports import Identities, Sessions
@@ -51,6 +53,7 @@ from aiba_domain.testing.chain import (
     ModelReader,
     signature_of,
 )
+from aiba_domain.testing.crash_matrix.letters import Postman
 from aiba_domain.testing.crash_matrix.parts import OpenStore, Parts
 from aiba_domain.testing.crash_matrix.wiring import Injector, Wiring
 from aiba_domain.testing.doubles import FixedSeeds, SettableClock, Tally
@@ -143,6 +146,7 @@ class Process:
     purchases: Purchases
     queries: Queries
     leases: Leases
+    notifier: Notifier
     identities: Identities | None = None
     sessions: Sessions | None = None
     limiter: RateLimiter | None = None
@@ -178,6 +182,7 @@ class Bench:
         self.chain = ModelChain()
         self.reader = parts.reader(self.chain)
         self.payments = KnownPayments()
+        self.postman = Postman()
         self.released: list[ClaimTerms] = []
         self.signed: dict[ClaimTerms, set[SignedClaim]] = defaultdict(set)
         self.asked: list[Asked] = []
@@ -218,6 +223,7 @@ class Bench:
             seeds=seeds,
             observer=wiring.connect(self.seen, Observer),
             handlers=self.parts.handlers,
+            announce=news_of,
         )
         withdrawals = self.parts.withdrawals(
             pipeline=pipeline,
@@ -245,6 +251,7 @@ class Bench:
             purchases=purchases,
             queries=Queries(store, clock),
             leases=wiring.connect(StoreLeases(pipeline), Leases),
+            notifier=wiring.connect(self.postman, Notifier),
             identities=wiring.connect(door.identities, Identities) if door else None,
             sessions=wiring.connect(door.sessions, Sessions) if door else None,
             limiter=wiring.connect(door.open_limiter(), RateLimiter) if door else None,

@@ -74,6 +74,7 @@ OUTAGES: Final[Mapping[str, Callable[[str], Exception]]] = {
     "VaultReader": Unavailable,
     "PaymentReader": Unavailable,
     "Leases": Unavailable,
+    "Notifier": Unavailable,
     "Key": KeyUnavailable,
     "SigningChain": Unavailable,
     "ProtectionUnit": ProtectionUnavailable,

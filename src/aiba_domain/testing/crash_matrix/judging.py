@@ -20,6 +20,7 @@ from aiba_domain.testing.claims_auditor import Chain, ClaimsAuditor
 from aiba_domain.testing.crash_matrix.admins import admins_of
 from aiba_domain.testing.crash_matrix.bench import Bench
 from aiba_domain.testing.crash_matrix.calls import Fault
+from aiba_domain.testing.crash_matrix.letters import letters_of
 from aiba_domain.testing.crash_matrix.scenarios import Scenario
 from aiba_domain.testing.crash_matrix.stage import DIGEST, KEPT, PAYMENT, PLAYERS, WORK, wallet
 from aiba_domain.testing.crash_matrix.wiring import Strike
@@ -132,6 +133,7 @@ def _seen(answer: Answer[Any]) -> object:
 
 async def _state(bench: Bench) -> State:
     """Read everything that a scenario can change."""
+    postman = bench.postman
 
     async def look(read: Reader) -> State:
         brokers = {player: list(await read.brokers_of(player)) for player in PLAYERS}
@@ -159,6 +161,7 @@ async def _state(bench: Bench) -> State:
             "mint jobs": list(await read.mint_jobs(status=None, limit=_ALL)),
             "leases": [await read.lease(name) for name in (WORK, KEPT.name)],
             "admins": await admins_of(read),
+            "letters": await letters_of(read, postman),
             "modes": list(await read.modes()),
             "epochs": list(await read.epochs()),
             "policy": await read.policy(),

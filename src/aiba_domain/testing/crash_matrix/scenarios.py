@@ -19,6 +19,7 @@ from aiba_domain.claims.commands import RecordSignature
 from aiba_domain.decision import Command
 from aiba_domain.economy.commands import ChangePolicy
 from aiba_domain.economy.config_commands import AdjustCap, SetRates, UpdateRate
+from aiba_domain.moderation.commands import BanPlayer
 from aiba_domain.testing.crash_matrix import acts
 from aiba_domain.testing.crash_matrix.admins import look_at_admins
 from aiba_domain.testing.crash_matrix.bench import Bench
@@ -59,6 +60,7 @@ class Scenario:
 _VERSION: Final = {"policy": "a change that is made again makes one more version, of the same"}
 _ENDED_AGAIN: Final = "tokens that are ended again are ended once more"
 _AGAIN: Final[Mapping[type[Command[Any]], Mapping[str, str]]] = {
+    BanPlayer: {"letters": "whoever is banned again is told so again"},
     ChangePolicy: _VERSION,
     SetRates: _VERSION,
     UpdateRate: _VERSION,

@@ -62,6 +62,7 @@ from aiba_domain.ports import UnitOfWork
 from aiba_domain.testing.chain import GENESIS_S, JETTON_MASTER, VAULT, signature_of
 from aiba_domain.testing.crash_matrix.admins import ADMIN_COMMANDS, ADMIN_RECORDS
 from aiba_domain.testing.crash_matrix.bench import NETWORK, SHOP, Bench
+from aiba_domain.testing.crash_matrix.letters import LETTER_COMMANDS, LETTER_RECORDS
 from aiba_domain.testing.doubles import NOON, ROOT
 from aiba_domain.testing.playground import OPERATOR
 
@@ -232,6 +233,7 @@ COMMANDS: Final[Mapping[type[Command[Any]], tuple[Principal, Command[Any]]]] = {
         (OPERATOR, TakeLease(name=WORK, holder="successor", ttl_ms=MINUTE)),
         (OPERATOR, KeepLease(name=KEPT.name, holder=KEPT.holder, number=1, ttl_ms=MINUTE)),
         *ADMIN_COMMANDS,
+        *LETTER_COMMANDS,
     )
 }
 """One call of each command, which takes effect on the stage, and who issues it."""
@@ -346,7 +348,7 @@ def _things() -> list[Record]:
         created_at=NOON,
         updated_at=NOON,
     )
-    return [*guilds, offer, *flags, job, _ENDED, KEPT, *ADMIN_RECORDS]
+    return [*guilds, offer, *flags, job, _ENDED, KEPT, *ADMIN_RECORDS, *LETTER_RECORDS]
 
 
 def _fund(player: str, currency: Currency) -> Posting:

@@ -41,6 +41,13 @@ from aiba_domain.moderation.commands import (
     UnbanPlayer,
 )
 from aiba_domain.money import MAX_AMOUNT
+from aiba_domain.outbox.commands import (
+    Delivery,
+    DropLetter,
+    LendLetters,
+    RetryLetter,
+    SettleLetter,
+)
 from aiba_domain.players.commands import OpenSession, SetSchool
 from aiba_domain.testing.strategies.administration import admin_commands
 from aiba_domain.testing.strategies.basics import (
@@ -130,6 +137,19 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
         TakeLease: st.builds(
             TakeLease, name=_WORK, holder=st.sampled_from("ab"), ttl_ms=st.integers(-1, 9_000)
         ),
+        LendLetters: st.builds(
+            LendLetters, limit=st.sampled_from((1, 9, 0)), loan_ms=st.integers(0, 9_000)
+        ),
+        SettleLetter: st.builds(
+            SettleLetter,
+            subject=player.map("player:{}".format),
+            number=st.integers(0, 3),
+            result=st.sampled_from(Delivery),
+            after_ms=st.integers(0, 9_000),
+            reason=texts(5),
+        ),
+        RetryLetter: st.builds(RetryLetter, letter_id=_letter_ids(player)),
+        DropLetter: st.builds(DropLetter, letter_id=_letter_ids(player)),
         KeepLease: st.builds(
             KeepLease,
             name=_WORK,
@@ -180,6 +200,10 @@ def _operations(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any
             SetBadges, player_id=player, badges=st.lists(texts(5), max_size=2).map(tuple)
         ),
     }
+
+
+def _letter_ids(player: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    return st.builds("player:{}/{}".format, player, st.integers(0, 3))
 
 
 def _reservations(

@@ -33,6 +33,7 @@ from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
 from aiba_domain.moderation.model import Ban, Flag, Subject
 from aiba_domain.money import BPS
+from aiba_domain.outbox.model import MAX_ATTEMPTS, Letter, Mailbox, Topic
 from aiba_domain.payments.model import IncomingPayment, Purpose, UsedPayment, order_comment
 from aiba_domain.players.model import Player, Profile, Session
 from aiba_domain.ports import Remembered, Scope
@@ -439,6 +440,35 @@ def bonuses() -> st.SearchStrategy[Bonuses]:
     )
 
 
+@st.composite
+def mailboxes(draw: st.DrawFn) -> Mailbox:
+    """Mailboxes, empty ones and full ones."""
+    settled, waiting = draw(st.integers(0, SMALL)), draw(st.integers(0, 3))
+    return Mailbox(
+        subject=draw(names()),
+        written=settled + waiting,
+        settled=settled,
+        attempts=draw(st.integers(0, MAX_ATTEMPTS)),
+        due_at=draw(instants()),
+    )
+
+
+@st.composite
+def letters(draw: st.DrawFn) -> Letter:
+    """Letters that wait, and dead ones."""
+    number = draw(st.integers(1, SMALL))
+    return Letter(
+        subject=draw(names()),
+        number=number,
+        topic=draw(st.sampled_from(Topic)),
+        facts=draw(st.dictionaries(texts(), texts() | amounts(), max_size=3)),
+        at=draw(instants()),
+        first=draw(st.integers(1, number)),
+        died_at=draw(maybe(instants())),
+        reason=draw(texts()),
+    )
+
+
 RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
     Player: players(),
     Session: sessions(),
@@ -454,6 +484,8 @@ RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
     MintJob: mint_jobs(),
     UsedPayment: used_payments(),
     Lease: leases(),
+    Mailbox: mailboxes(),
+    Letter: letters(),
     AdminAccount: admin_accounts(),
     AdminSession: admin_sessions(),
     AuditRow: audit_rows(),
