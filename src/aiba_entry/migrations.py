@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from aiba_adapters.sqlite import presence
 from aiba_adapters.sqlite.schema import STEPS, migrate, pending
@@ -18,9 +18,6 @@ from aiba_adapters.steps import Pending, SchemaTooNew, Tell
 from aiba_domain.ports import Unavailable
 from aiba_entry.settings import Settings
 from aiba_entry.stores import MONGO_MISSING, StoreUnusable, database_path
-
-if TYPE_CHECKING:
-    from aiba_adapters.mongo.documents import Database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +112,8 @@ class MongoMigrations:
             await migrations.take(database, now=connecting.now, tell=tell)
 
     @contextlib.asynccontextmanager
-    async def _database(self) -> "AsyncIterator[Database]":
+    async def _database(self) -> AsyncIterator[Any]:
+        """Give the driver's database, of a package that needn't be installed."""
         try:
             from aiba_adapters import mongo  # noqa: PLC0415 - an extra, and slow to import
         except ImportError as error:
