@@ -38,6 +38,9 @@ ENVIRON: Final[Mapping[str, str]] = {
     "TELEGRAM_INITDATA_MAX_AGE_SECONDS": "900",
     "SESSION_SECRET": "correct-horse-battery-staple-0123",
     "BATTLE_SEED_SECRET": "another-horse-battery-staple-4567",
+    "ADMIN_JWT_SECRET": "a-third-horse-battery-staple-8901",
+    "ADMIN_EMAIL": "nobody@game.example",
+    "ADMIN_PASSWORD_HASH": "$2b$10$gZM7nslBiKtBg4HkpHJmwu5VWaRpEMGbRAZbxFOhe8AZid1TpN4Ty",
     # Most tests are about anything but limits; those that are set their own.
     "RATE_LIMIT_PER_MINUTE": "1000000",
     "BATTLE_RATE_LIMIT_PER_MINUTE": "1000000",

@@ -12,6 +12,7 @@ from tests.contract.game.support import Call, Game
 
 PUBLIC = {
     ("POST", "/api/auth/session"),
+    ("POST", "/api/admin/auth/login"),
     ("GET", "/api/game-modes"),
     ("GET", "/api/fairness"),
     ("GET", "/api/vault/last-seqno"),
@@ -46,7 +47,7 @@ def test_every_route_says_who_may_call(arena: Game) -> None:
     operations = arena.description.operations
     assert {(op.method, op.path) for op in operations if not op.is_private} == PUBLIC
     for operation in operations:
-        path = operation.path.replace("{battle_id}", "x")
+        path = re.sub(r"\{\w+\}", "x", operation.path)
         status = arena.send(Call(method=operation.method, path=path)).status_code
         assert (status == 401) == operation.is_private, path
 
@@ -54,10 +55,25 @@ def test_every_route_says_who_may_call(arena: Game) -> None:
 def test_every_change_can_be_refused_and_can_be_too_long(arena: Game) -> None:
     """A route that changes something has a body, whose faults and length it answers for."""
     changing = [each for each in arena.description.operations if each.changes]
-    assert len(changing) == 13
-    for operation in changing:
+    players = [each for each in changing if not each.path.startswith("/api/admin/")]
+    assert len(players) == 14
+    for operation in players:
         assert operation.body(arena.description.document) is not None
         assert {"400", "403", "413", "429", "503"} <= set(operation.schema["responses"])
+
+
+def test_every_change_of_admins_can_be_refused(arena: Game) -> None:
+    """One with a body answers for its faults and its length; each for whoever may not."""
+    for operation in arena.description.operations:
+        if not operation.changes or not operation.path.startswith("/api/admin/"):
+            continue
+        told = set(operation.schema["responses"])
+        owed = {"401", "429", "503"}
+        if operation.is_private:
+            owed |= {"403"}
+        if operation.body(arena.description.document) is not None:
+            owed |= {"400", "413"}
+        assert owed <= told, operation.path
 
 
 def test_names_in_the_description_are_the_wires_own(arena: Game) -> None:

@@ -73,7 +73,7 @@ class AdminAuth(Controller):
     async def log_in(
         self, data: JSONBody[LoginBody], request: _Request, desks: NamedDependency[AdminDesks]
     ) -> Reply:
-        """Log in. Every attempt is on record, and counted by account and by address."""
+        """Log an admin in. Every attempt is on record, and counted by account and by address."""
         if desks.login is None:
             raise ApiError("admin auth not configured")
         token = await desks.login.log_in(data.email, data.password, came(request))
@@ -124,9 +124,7 @@ class AdminAccounts(Controller):
         responses=documented(list[AccountOut], 401, 403, 429, 503),
         operation_id="listAdmins",
     )
-    async def list_all(
-        self, request: _Request, admins: NamedDependency[AdminRecords]
-    ) -> Reply:
+    async def list_all(self, request: _Request, admins: NamedDependency[AdminRecords]) -> Reply:
         """List the accounts; the environment's is there once it has logged in."""
         accounts = [account_json(account) for account in await admins.accounts()]
         return data_reply(accounts, context_of(request).request_id)
@@ -145,7 +143,7 @@ class AdminAccounts(Controller):
         desks: NamedDependency[AdminDesks],
         pipeline: NamedDependency[Pipeline],
     ) -> Reply:
-        """Make an account."""
+        """Make an account of an admin."""
         email = normal_email(data.email)
         if not is_email(email):
             raise InvalidRequest({"email": "pattern"})
