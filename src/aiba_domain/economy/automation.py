@@ -25,7 +25,7 @@ def suggested_cap(policy: EconomyPolicy) -> int:
     Where the bounds cross, the lower one counts.
     """
     percent = policy.automation_target_emission_percent_per_year
-    target = int(SUPPLY * percent / 100 / _DAYS)
+    target = SUPPLY * percent // (100 * _DAYS)
     return max(policy.automation_min_cap_aiba, min(policy.automation_max_cap_aiba, target))
 
 

@@ -6,7 +6,7 @@ that say which version it is. The whole document, sent back, changes nothing but
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal
+from decimal import Context, Decimal
 from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
@@ -80,7 +80,9 @@ _APART: Final = frozenset(
 _NO_EFFECT: Final = frozenset({"token_split"})
 """Fields that no rule of this service uses: they are neither shown nor taken."""
 
-_EXACT_IN_DOUBLES: Final = 2**53
+_DOUBLE_BITS: Final = 53
+_EXACT_IN_DOUBLES: Final = 2**_DOUBLE_BITS
+_DIGITS: Final = Context(prec=15)
 _CAPS: Final = ("dailyCapAibaByArena", "dailyCapNeurByArena")
 _START, _END, _WINDOWS = "emissionStartHourUtc", "emissionEndHourUtc", "emissionWindowsUtc"
 
@@ -128,7 +130,7 @@ NAMES: Final = frozenset({*PLAIN, *RATES, _START, _END, _WINDOWS})
 def settings_of(policy: EconomyPolicy) -> dict[str, object]:
     """Return what of a policy's document may be changed, as JSON values.
 
-    An exact number with endless decimals is the nearest double.
+    An exact number that isn't whole is a Decimal of up to 15 digits, which a double keeps.
     """
     shown = {name: _shown(getattr(policy, field)) for name, field in PLAIN.items()}
     shown |= {name: _shown(getattr(policy.rewards, field)) for name, field in RATES.items()}
@@ -203,7 +205,9 @@ def wire_name(field: str) -> str:
 
 def _shown(value: object) -> object:
     if isinstance(value, Fraction):
-        return value.numerator if value.denominator == 1 else float(value)
+        if value.denominator == 1:
+            return value.numerator
+        return _DIGITS.divide(Decimal(value.numerator), Decimal(value.denominator)).normalize()
     return dict(value) if isinstance(value, Mapping) else value
 
 
@@ -215,9 +219,7 @@ def _same(given: object, shown: object) -> bool:
     if isinstance(given, bool) or isinstance(shown, bool):
         return given is shown
     if isinstance(given, int) and isinstance(shown, int) and abs(shown) > _EXACT_IN_DOUBLES:
-        return float(given) == float(shown)
-    if isinstance(given, Decimal):
-        return isinstance(shown, int | float) and (given == shown or float(given) == shown)
+        return not abs(given - shown) >> shown.bit_length() - _DOUBLE_BITS
     if isinstance(given, Mapping) and isinstance(shown, Mapping):
         return given.keys() == shown.keys() and all(_same(given[key], shown[key]) for key in given)
     return given == shown

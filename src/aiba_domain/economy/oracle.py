@@ -55,7 +55,7 @@ def quote(policy: EconomyPolicy, ton_usd: Fraction | None, aiba_usd: Fraction) -
     """
     rate, is_fallback = 0, False
     if ton_usd is not None and aiba_usd > 0:
-        rate = min(MAX_AMOUNT, int(ton_usd / aiba_usd))
+        rate = min(MAX_AMOUNT, ton_usd // aiba_usd)
     if rate == 0:
         rate, is_fallback = policy.oracle_fallback_aiba_per_ton, True
     if rate == 0:

@@ -13,6 +13,9 @@ MADE_FROM_PARTS = {
     "broker not found",
     "base broker not found",
     "sacrifice broker not found",
+    "invalid dailyCapAibaByArena",
+    "invalid dailyCapNeurByArena",
+    "invalid emissionWindowsUtc",
 }
 """Codes that are put together at run time."""
 

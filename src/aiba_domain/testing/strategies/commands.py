@@ -125,15 +125,6 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
         SaveMode: st.builds(SaveMode, mode=modes(key=st.sampled_from(cast.mode_keys))),
         ChangePolicy: st.builds(ChangePolicy, changes=policy_changes()),
         **_operations(cast),
-        BanPlayer: st.builds(
-            BanPlayer, player_id=player, minutes=st.integers(0, 3), reason=texts(5)
-        ),
-        UnbanPlayer: st.builds(UnbanPlayer, player_id=player),
-        BanBroker: st.builds(BanBroker, broker_id=broker, reason=texts(5)),
-        UnbanBroker: st.builds(UnbanBroker, broker_id=broker),
-        RotateSeed: st.builds(
-            RotateSeed, closes=st.just(-1), commitment=st.just(""), secret=st.none()
-        ),
         TakeLease: st.builds(
             TakeLease, name=_WORK, holder=st.sampled_from("ab"), ttl_ms=st.integers(-1, 9_000)
         ),
@@ -161,7 +152,7 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
 
 
 def _operations(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
-    """What operators ask for beside bans, and the minting that they bring to an end."""
+    """What operators ask for, and the minting that they bring to an end."""
     broker, player = st.sampled_from(cast.broker_ids), st.sampled_from(cast.player_ids)
     job = st.sampled_from(cast.job_ids)
     delta = st.integers(-200, 200)
@@ -196,6 +187,15 @@ def _operations(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any
         AdjustCap: st.just(AdjustCap()),
         CreditUser: st.builds(CreditUser, player_id=player, aiba_delta=delta, neur_delta=delta),
         Fund: st.builds(Fund, pot=st.sampled_from(Pot), aiba_delta=delta, neur_delta=delta),
+        BanPlayer: st.builds(
+            BanPlayer, player_id=player, minutes=st.integers(0, 3), reason=texts(5)
+        ),
+        UnbanPlayer: st.builds(UnbanPlayer, player_id=player),
+        BanBroker: st.builds(BanBroker, broker_id=broker, reason=texts(5)),
+        UnbanBroker: st.builds(UnbanBroker, broker_id=broker),
+        RotateSeed: st.builds(
+            RotateSeed, closes=st.just(-1), commitment=st.just(""), secret=st.none()
+        ),
         SetBadges: st.builds(
             SetBadges, player_id=player, badges=st.lists(texts(5), max_size=2).map(tuple)
         ),

@@ -1,6 +1,7 @@
 """The shapes of what admins' routes answer, and how records are written in them."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any, Final, Literal
 
@@ -168,7 +169,15 @@ class DeletedOut(_Out):
 
 def config_json(policy: EconomyPolicy) -> Json:
     """Return the configuration document of a policy."""
-    return document_of(policy)
+    return plain_numbers(document_of(policy))
+
+
+def plain_numbers(document: Mapping[str, object]) -> Json:
+    """Return a document whose decimals are JSON numbers."""
+    return {
+        name: float(value) if isinstance(value, Decimal) else value
+        for name, value in document.items()
+    }
 
 
 def day_json(sums: DaySums) -> Json:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from decimal import Decimal
 from fractions import Fraction
-from typing import TYPE_CHECKING, Annotated, Any, Final, cast
+from typing import Annotated, Any, Final, cast
 
 from litestar import Controller, Request, get, patch, post
 from litestar.di import NamedDependency
@@ -33,6 +33,7 @@ from aiba_entry.http.admin.documents import (
     config_json,
     day_json,
     ledger_rows,
+    plain_numbers,
     user_json,
 )
 from aiba_entry.http.admin.forecasting import ForecastDesk, ForecastOut, forecast_json
@@ -82,14 +83,13 @@ def _config_body() -> type[Body]:
     attributes = {f"field_{place}": name for place, name in enumerate(kinds)}
     namespace = {
         "__module__": __name__,
-        "__qualname__": "ConfigBody",
-        "__doc__": "What of the configuration changes: some settings, or the whole document.",
+        "__qualname__": "_Settings",
         "__annotations__": {field: kinds[name] for field, name in attributes.items()},
         **dict.fromkeys(attributes),
     }
     make = cast("Any", type(Body))
     made: type[Body] = make(
-        "ConfigBody", (Body,), namespace, forbid_unknown_fields=False, rename=attributes
+        "_Settings", (Body,), namespace, forbid_unknown_fields=False, rename=attributes
     )
     return made
 
@@ -99,10 +99,11 @@ def _hour() -> Any:  # noqa: ANN401 - a type
     return Annotated[int, whole(0, 24)] | None
 
 
-if TYPE_CHECKING:
-    ConfigBody = Body
-else:
-    ConfigBody = _config_body()
+_Settings: Any = _config_body()
+
+
+class ConfigBody(_Settings):  # type: ignore[misc]
+    """What of the configuration changes: some settings, or the whole document as it was edited."""
 
 
 class CreditBody(Body):
@@ -293,7 +294,7 @@ def _version_json(policy: EconomyPolicy, before: EconomyPolicy | None) -> Json:
     return {
         "version": policy.version,
         "effectiveAt": iso(policy.effective_at),
-        "changed": changed if before else {},
+        "changed": plain_numbers(changed) if before else {},
     }
 
 
