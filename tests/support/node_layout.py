@@ -15,6 +15,7 @@ from bson.objectid import ObjectId
 from pymongo import MongoClient
 from pymongo.database import Database
 
+from aiba_adapters.legacy.rows import SnapshotLost
 from aiba_domain.legacy.findings import Code
 
 Rows = dict[str, list[dict[str, Any]]]
@@ -268,11 +269,18 @@ def _world(rows: Rows) -> Rows:
         ],
         "gifts": [stamped(14, 0, fromTelegramId="100", toTelegramId="101", txHash="e5" * 32)],
         "boosts": [stamped(15, 0, telegramId="102", multiplier=1.2, meta={"txHash": "f6" * 32})],
+        "brokermintjobs": [mint_job(0, "pending")],
         "referrals": [stamped(16, 0, code="ABC", ownerTelegramId="100", uses=2)],
         "referraluses": [stamped(17, 0, code="ABC", refereeTelegramId="101")],
         "adminaudits": [stamped(18, 0, adminEmail="op@example.org", path="/x", body={})],
         "actionrunkeys": [stamped(19, 0, scope="broker_train", requestId="train-1")],
     }
+
+
+def mint_job(number: int, status: str) -> dict[str, Any]:
+    """Return a mint job of the first broker."""
+    paid = {"brokerId": oid(2, 0), "telegramId": "100", "aibaPaid": 100, "completedAt": None}
+    return stamped(20, number, status=status, **paid)
 
 
 Fault = Callable[[Rows], object]
@@ -342,7 +350,7 @@ def _declare_other_faults() -> None:
     _set(Code.TX_HASH_TWICE, "brokers", 0, createdWithTonTxHash=HASH.upper())
     _set(Code.TX_HASH_MALFORMED, "boosts", 0, meta={"txHash": "my-payment"})
     _set(Code.NFT_TWICE, "brokers", 0, nftItemAddress=WALLETS[7])
-    _add(Code.MINT_OPEN, "brokermintjobs", lambda: stamped(20, 0, status="pending", aibaPaid=100))
+    _add(Code.MINT_TWICE, "brokermintjobs", lambda: mint_job(1, "minting"))
     _set(Code.WALLET_SHARED, "users", 1, wallet=WALLETS[0])
     _add(Code.SINGLE_TWICE, "treasuries", lambda: stamped(9, 9, balanceAiba=1, balanceNeur=2))
     _add(Code.SINGLE_TWICE, "economyconfigs", lambda: stamped(8, 9, dailyCapAiba=1))
@@ -404,17 +412,28 @@ def write(uri: str, rows: Mapping[str, list[dict[str, Any]]]) -> None:
 
 
 class MemorySource:
-    """A source without a server. `moves` is called before the second reading."""
+    """A source without a server. `moves` is called before the second reading.
 
-    def __init__(self, rows: Rows, moves: Callable[[Rows], object] | None = None) -> None:
+    `forgets` is after how many rows a server would have forgotten its snapshot.
+    """
+
+    def __init__(
+        self,
+        rows: Rows,
+        moves: Callable[[Rows], object] | None = None,
+        *,
+        forgets: int | None = None,
+    ) -> None:
         """Serve rows."""
         self._rows = rows
         self._moves = moves
+        self._left = forgets
+        self._is_snapshot = True
 
     @property
     def is_snapshot(self) -> bool:
-        """Nothing else writes meanwhile."""
-        return True
+        """Whether it hasn't let go."""
+        return self._is_snapshot
 
     def begin(self) -> None:
         """Begin."""
@@ -426,9 +445,15 @@ class MemorySource:
     def rows(self, collection: str) -> Iterator[bytes]:
         """Serve a collection by `_id`, as a server orders ids of one type."""
         rows = sorted(self._rows[collection], key=lambda row: str(row["_id"]))
-        yield from map(bson.encode, rows)
+        for row in rows:
+            if self._left is not None and self._is_snapshot:
+                self._left -= 1
+                if self._left < 0:
+                    raise SnapshotLost
+            yield bson.encode(row)
 
     def release(self) -> None:
         """Let the rows move."""
+        self._is_snapshot = False
         if self._moves is not None:
             self._moves(self._rows)

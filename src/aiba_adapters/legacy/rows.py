@@ -8,6 +8,10 @@ TRANSIENT: Final = frozenset({"actionrunkeys", "battlerunkeys"})
 """Collections whose rows the server itself deletes when their time is over."""
 
 
+class SnapshotLost(Exception):  # noqa: N818 - named for what happened
+    """The server doesn't keep the moment that is being read any longer."""
+
+
 class RowSource(Protocol):
     """A database that is only read."""
 
@@ -25,7 +29,10 @@ class RowSource(Protocol):
         ...
 
     def rows(self, collection: str) -> Iterator[bytes]:
-        """Yield the rows of a collection by `_id`, as their bytes. Raises Unavailable."""
+        """Yield the rows of a collection by `_id`, as their bytes.
+
+        Raises Unavailable, and SnapshotLost where all is read as of one moment.
+        """
         ...
 
     def release(self) -> None:

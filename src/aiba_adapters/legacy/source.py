@@ -14,6 +14,7 @@ from pymongo import ASCENDING, MongoClient
 from pymongo.client_session import ClientSession
 from pymongo.errors import ConfigurationError, InvalidName, OperationFailure, PyMongoError
 
+from aiba_adapters.legacy.rows import SnapshotLost
 from aiba_adapters.mongo.failures import text_of
 from aiba_adapters.mongo.fitness import Unfit
 from aiba_domain.ports import Unavailable
@@ -27,6 +28,8 @@ _OPTIONS: Final[Mapping[str, Any]] = {
 }
 _NO_SNAPSHOT: Final = frozenset({20, 72, 123, 246, 263})
 """What servers answer that know no snapshot session."""
+
+_SNAPSHOT_TOO_OLD: Final = 239
 
 Client = MongoClient[RawBSONDocument]
 
@@ -84,7 +87,10 @@ class LegacySource:
             return {name: self._database[name].estimated_document_count() for name in names}
 
     def rows(self, collection: str) -> Iterator[bytes]:
-        """Yield the rows of a collection by `_id`, as their bytes. Raises Unavailable."""
+        """Yield the rows of a collection by `_id`, as their bytes.
+
+        Raises Unavailable, and SnapshotLost if it takes longer than the server keeps a moment.
+        """
         with _told():
             cursor = self._database[collection].find(
                 {}, session=self._session, batch_size=_BATCH, no_cursor_timeout=False
@@ -135,4 +141,6 @@ def _told() -> Iterator[None]:
     try:
         yield
     except PyMongoError as error:
+        if isinstance(error, OperationFailure) and error.code == _SNAPSHOT_TOO_OLD:
+            raise SnapshotLost from None
         raise Unavailable(f"the source: {text_of(error)}") from None

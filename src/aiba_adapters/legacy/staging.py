@@ -52,6 +52,7 @@ CREATE TABLE issued (
     body TEXT NOT NULL
 ) WITHOUT ROWID;
 """
+_FILLED: Final = ("docs", "hashes", "claims", "keys")
 _INDEXES: Final = """
 CREATE INDEX docs_in_time ON docs (collection, at, id, n);
 CREATE INDEX docs_by_owner ON docs (collection, owner, key);
@@ -96,7 +97,13 @@ class Staging:
         self.digest = ""
 
     def fill(self, source: RowSource, tell: Tell) -> None:
-        """Read the whole source. Raises Unavailable, and ValueError for a row that is no BSON."""
+        """Read the whole source, whatever was read before.
+
+        Raises Unavailable, SnapshotLost, and ValueError for a row that is no BSON.
+        """
+        for table in _FILLED:
+            self._connection.execute(f"DELETE FROM {table}")  # noqa: S608 - ours
+        self.counts.clear()
         sizes = source.collections()
         total, done, digest, batch = sum(sizes.values()), 0, Digest(), _Batch(self._connection)
         for name in sorted(sizes):

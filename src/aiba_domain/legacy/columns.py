@@ -15,7 +15,7 @@ from aiba_domain.legacy.history import LEDGER, exact_amount
 from aiba_domain.legacy.people import BROKERS, USERS
 from aiba_domain.legacy.units import UsedKey
 from aiba_domain.legacy.values import Document, Plain, object_id, telegram_id
-from aiba_domain.legacy.world import DAYS, GUILDS, LISTINGS, LOCKS, MODES, SINGLES, STAKES
+from aiba_domain.legacy.world import DAYS, GUILDS, LISTINGS, LOCKS, MINTS, MODES, SINGLES, STAKES
 from aiba_domain.payments.model import transaction_hash
 
 HASHES: Final = "usedtontxhashes"
@@ -35,11 +35,13 @@ OWNER_FIELDS: Final[Mapping[str, str]] = {
     HASHES: "ownerTelegramId",
     GIFTS: "fromTelegramId",
     BOOSTS: "telegramId",
+    MINTS: "telegramId",
 }
 _REFERENCES: Final[Mapping[str, str]] = {
     BROKERS: "guildId",
     BATTLES: "brokerId",
     LISTINGS: "brokerId",
+    MINTS: "brokerId",
 }
 _KEYS: Final[Mapping[str, str]] = {
     USERS: "wallet",
@@ -65,7 +67,7 @@ IMPORTED: Final = frozenset({*OWNER_FIELDS, MODES, DAYS, *SINGLES, "economyconfi
 
 ASIDE: Final = frozenset(
     {
-        *("actionrunkeys", "adminaudits", "battlerunkeys", "bossdamages", "brokermintjobs"),
+        *("actionrunkeys", "adminaudits", "battlerunkeys", "bossdamages"),
         *("brokerrentals", "globalbosses", "referrals", "referraluses", "treasuryops"),
     }
 )

@@ -54,7 +54,7 @@ class Code(StrEnum):
     WALLET_UNPROVEN = "WALLET_UNPROVEN"
     WALLET_SHARED = "WALLET_SHARED"
     NFT_TWICE = "NFT_TWICE"
-    MINT_OPEN = "MINT_OPEN"
+    MINT_TWICE = "MINT_TWICE"
     STAKE_HELD = "STAKE_HELD"
     PENDING_HELD = "PENDING_HELD"
     SINGLE_TWICE = "SINGLE_TWICE"
@@ -172,8 +172,8 @@ _RULES: Final[Mapping[Code, Rule]] = {
     Code.NFT_TWICE: _asked(
         "an NFT of several brokers", "the oldest broker's; kept aside of others"
     ),
-    Code.MINT_OPEN: _asked(
-        "a paid mint job that isn't done", "kept aside: mint or pay back by hand"
+    Code.MINT_TWICE: _asked(
+        "a second mint job of a broker that isn't done", "kept as failed; pay back by hand"
     ),
     Code.STAKE_HELD: _told("a stake", "held in `held:stake:<player>`"),
     Code.PENDING_HELD: _told("AIBA that wait for dispatch", "held in `held:pending:<player>`"),

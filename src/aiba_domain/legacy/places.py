@@ -15,6 +15,7 @@ from aiba_domain.legacy.world import (
     GUILDS,
     LISTINGS,
     LOCKS,
+    MINTS,
     MODES,
     SINGLES,
     SPENT,
@@ -64,6 +65,12 @@ PLACED: Final[Mapping[str, frozenset[str]]] = {
         }
     ),
     LISTINGS: frozenset({"brokerId", "sellerTelegramId", "priceAIBA", "status"}),
+    MINTS: frozenset(
+        {
+            *("brokerId", "telegramId", "status", "aibaPaid", "nftItemAddress"),
+            *("nftCollectionAddress", "errorMessage", "completedAt"),
+        }
+    ),
     STAKES: frozenset({"telegramId", "amount"}),
     LOCKS: frozenset(),
     DAYS: frozenset(

@@ -6,8 +6,8 @@ from fractions import Fraction
 from math import floor
 from typing import Any, Final
 
-from aiba_domain.economy.policy import RANGES, EconomyPolicy, next_version
-from aiba_domain.economy.rewards import RewardRates
+from aiba_domain.economy.policy import EXACT_RANGES, RANGES, EconomyPolicy, next_version
+from aiba_domain.economy.rewards import MAX_DENOMINATOR, RewardRates
 from aiba_domain.economy.windows import HOURS, EmissionWindow, EmissionWindows
 from aiba_domain.errors import InvalidInput
 from aiba_domain.legacy.fields import Fields
@@ -34,6 +34,15 @@ WHOLE: Final[Mapping[str, str]] = {
     if name not in ("version", "effective_at", "oracle_last_updated_at")
 }
 """The settings that are whole numbers in both services; those of claims are of this one alone."""
+
+EXACT: Final[Mapping[str, str]] = {_camel(name): name for name in EXACT_RANGES}
+"""The settings that are exact numbers here."""
+
+FLAGS: Final[Mapping[str, str]] = {
+    "oracleAutoUpdateEnabled": "oracle_auto_update_enabled",
+    "automationEnabled": "automation_enabled",
+}
+_ORACLE_AT: Final = "oracleLastUpdatedAt"
 
 RATES: Final[Mapping[str, str]] = {
     "baseRewardAibaPerScore": "aiba_per_score",
@@ -67,7 +76,9 @@ CAPS: Final[Mapping[str, str]] = {
 HOURS_OF: Final = ("emissionStartHourUtc", "emissionEndHourUtc")
 OVERRIDES: Final = "emissionWindowsUtc"
 
-TAKEN: Final = frozenset({*WHOLE, *RATES, *SPLIT, *CAPS, *HOURS_OF, OVERRIDES})
+TAKEN: Final = frozenset(
+    {*WHOLE, *EXACT, *FLAGS, _ORACLE_AT, *RATES, *SPLIT, *CAPS, *HOURS_OF, OVERRIDES}
+)
 """The settings that have a place here; the others are kept aside."""
 
 
@@ -81,6 +92,12 @@ def policy(row: Fields, current: EconomyPolicy, now: int) -> EconomyPolicy:
         if row.document.get(name) is not None:
             low, high = RANGES[ours]
             changes[ours] = _whole(row, name, getattr(current, ours), low, high)
+    for name, ours in EXACT.items():
+        if row.document.get(name) is not None:
+            changes[ours] = _exact(row, name, getattr(current, ours), EXACT_RANGES[ours])
+    for name, ours in FLAGS.items():
+        changes[ours] = row.flag(name, default=getattr(current, ours))
+    changes["oracle_last_updated_at"] = row.at(_ORACLE_AT) or 0
     changes["rewards"] = _rates(row, current.rewards)
     split = {
         ours: _whole(row, name, getattr(current.token_split, ours), 0, 10_000)
@@ -105,6 +122,18 @@ def _whole(row: Fields, name: str, default: int, low: int, high: int) -> int:
     if kept != found:
         row.note(Code.CONFIG_RANGE, name)
     return kept
+
+
+def _exact(row: Fields, name: str, default: Fraction, high: int) -> Fraction:
+    try:
+        found = factor(row.document.get(name))
+    except InvalidInput:
+        row.note(Code.CONFIG_RANGE, name)
+        return default
+    kept = min(Fraction(high), max(Fraction(0), found))
+    if kept != found or kept.denominator > MAX_DENOMINATOR:
+        row.note(Code.CONFIG_RANGE, name)
+    return kept.limit_denominator(MAX_DENOMINATOR)
 
 
 def _rates(row: Fields, current: RewardRates) -> RewardRates:

@@ -7,6 +7,7 @@ from typing import Final
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim
 from aiba_domain.economy.ledger import Posting
@@ -23,7 +24,16 @@ _OPENING_REASON: Final = "opening"
 _DEBT_REASON: Final = "debt"
 
 Imported = (
-    Player | Broker | Battle | Guild | GameMode | EconomyPolicy | Claim | Listing | UsedPayment
+    Player
+    | Broker
+    | Battle
+    | Guild
+    | GameMode
+    | EconomyPolicy
+    | Claim
+    | Listing
+    | MintJob
+    | UsedPayment
 )
 """The kinds of records that come over."""
 

@@ -9,6 +9,7 @@ from typing import Final
 
 from aiba_domain.battle.modes import GameMode, mode_id, parse_rules
 from aiba_domain.brokers.listing import Listing, ListingState
+from aiba_domain.brokers.minting import OPEN_STATUSES, MintJob, MintStatus
 from aiba_domain.economy.ledger import (
     BUYBACK,
     RESERVE,
@@ -36,6 +37,7 @@ LISTINGS: Final = "listings"
 DAYS: Final = "economydays"
 STAKES: Final = "stakings"
 LOCKS: Final = "stakinglocks"
+MINTS: Final = "brokermintjobs"
 
 VAULTS: Final[Mapping[str, Currency]] = {"vaultNeur": Currency.NEUR, "vaultAiba": Currency.AIBA}
 """A guild's money."""
@@ -69,6 +71,7 @@ SPENT: Final[Mapping[str, tuple[str, Currency]]] = {
 }
 _REST: Final = "legacy"
 _EMITTED_REASON, _SPENT_REASON = "emitted", "spent"
+_MINTING: Final = {status.value: status.value for status in MintStatus}
 _STATES: Final = {
     "active": ListingState.ACTIVE.value,
     "sold": ListingState.SOLD.value,
@@ -262,3 +265,24 @@ def listing(row: Fields, own_id: str, broker_id: str, *, can_sell: bool) -> List
         row.note(Code.LISTING_STALE)
         return replace(kept, state=ListingState.CANCELLED)
     return kept
+
+
+def mint_job(row: Fields, own_id: str, broker_id: str, owner: str) -> MintJob:
+    """Return a paid order to mint a broker; what was paid for it is among the day's sinks."""
+    made = born(row.document)
+    updated = moment(row.document.get("updatedAt")) or made
+    status = MintStatus(row.choice("status", _MINTING, MintStatus.PENDING.value))
+    is_over = status not in OPEN_STATUSES
+    return MintJob(
+        id=own_id,
+        broker_id=broker_id,
+        player_id=owner,
+        aiba_paid=row.whole("aibaPaid"),
+        created_at=made,
+        updated_at=updated,
+        status=status,
+        nft_collection_address=row.text("nftCollectionAddress"),
+        nft_item_address=row.text("nftItemAddress"),
+        error_message=row.text("errorMessage"),
+        ended_at=(row.at("completedAt") or updated) if is_over else None,
+    )

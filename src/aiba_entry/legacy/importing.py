@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from aiba_adapters.legacy.rows import RowSource, digest_now
+from aiba_adapters.legacy.rows import RowSource, SnapshotLost, digest_now
 from aiba_adapters.legacy.staging import Staging
 from aiba_adapters.steps import Tell
 from aiba_adapters.ton.addresses import parse
@@ -110,7 +110,13 @@ async def run_import(
 def _stage(source: RowSource, staging: Staging, tell: Tell) -> Result:
     source.begin()
     snapshot = source.is_snapshot
-    staging.fill(source, tell)
+    try:
+        staging.fill(source, tell)
+    except SnapshotLost:
+        # More than the server keeps a moment for: the second reading tells if it was one.
+        source.release()
+        snapshot = False
+        staging.fill(source, tell)
     tell("read it again", 0, 1)
     changed = digest_now(source) != staging.digest
     tell("read it again", 1, 1)

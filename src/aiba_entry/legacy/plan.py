@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from aiba_adapters.legacy.staging import Row, Staging
+from aiba_domain.brokers.minting import MintStatus
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.legacy import battles, history, people, settings, world
 from aiba_domain.legacy.claims import Canonical
@@ -77,6 +78,7 @@ class Plan:
             ("battles", self._battles()),
             ("guilds", self._guilds()),
             ("listings", self._listings()),
+            ("mint-jobs", self._mint_jobs()),
             ("treasury", self._singles()),
             ("stakes", self._stakes()),
             ("days", self._days()),
@@ -187,6 +189,21 @@ class Plan:
                     offered.add(row.ref)
                 yield Draft(records=[listing])
 
+    def _mint_jobs(self) -> Iterator[Draft]:
+        under_way: set[str] = set()
+        for row in self.staging.each(world.MINTS):
+            with self.watched(row) as fields:
+                if not (row.id and row.ref and row.owner):
+                    fields.note(Code.ID_MALFORMED)
+                    continue
+                job = world.mint_job(fields, row.id, row.ref, row.owner)
+                if job.is_open and row.ref in under_way:
+                    fields.note(Code.MINT_TWICE)
+                    job = job.ended(MintStatus.FAILED, job.updated_at)
+                if job.is_open:
+                    under_way.add(row.ref)
+                yield Draft(records=[job])
+
     def _singles(self) -> Iterator[Draft]:
         for name in world.SINGLES:
             for number, row in enumerate(self.staging.each(name)):
@@ -242,9 +259,4 @@ class Plan:
             if name not in ASIDE:
                 self.found.note(Code.COLLECTION_UNKNOWN, name)
             for row in self.staging.each(name):
-                if row.document.get("status") in ("pending", "minting") and name == _MINTS:
-                    self.found.note(Code.MINT_OPEN, f"{name} {name_of(row.document)}")
                 self.keep(row, "no place", ())
-
-
-_MINTS: Final = "brokermintjobs"

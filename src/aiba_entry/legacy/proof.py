@@ -15,6 +15,7 @@ from aiba_domain.application.audit import audit
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.brokers.listing import Listing
+from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim
 from aiba_domain.economy.policy import EconomyPolicy
@@ -95,18 +96,19 @@ async def prove(
             expected.update(_bytes(entry_line(at if instant is None else instant, posting)))
         await _read_back(store, unit, at, proof, digest)
 
-    async def ledger(read: Reader) -> None:
-        told = _Told()
-        balances = await read.accounts()
-        for fault in audit(told.each(read.entries()), balances).faults:
-            proof.fault(fault)
-        proof.entries = told.count
-        if told.digest.digest() != expected.digest():
-            proof.fault(f"the ledger's {told.count} entries aren't the {moves} imported")
-        digest.update(told.digest.digest())
-        _balance(proof, source, corrections, books_of(balances) | told.history)
+    async def ledger(read: Reader) -> tuple[_Told, Totals, tuple[str, ...]]:
+        told, balances = _Told(), await read.accounts()
+        faults = audit(told.each(read.entries()), balances).faults
+        return told, books_of(balances) | told.history, faults
 
-    await store.read(ledger)
+    told, here, faults = await store.read(ledger)
+    for fault in faults:
+        proof.fault(fault)
+    proof.entries = told.count
+    if told.digest.digest() != expected.digest():
+        proof.fault(f"the ledger's {told.count} entries aren't the {moves} imported")
+    digest.update(told.digest.digest())
+    _balance(proof, source, corrections, here)
     proof.state = digest.hexdigest()
     return proof
 
@@ -156,31 +158,37 @@ def _balance(
 async def _read_back(
     store: Store, unit: Unit, at: int, proof: Proof, digest: "hashlib._Hash"
 ) -> None:
-    async def work(read: Reader) -> None:
-        if await read.remembered(note_scope(unit.name)) is None:
-            proof.fault(f"{unit.name} has no note")
-        for record in unit.records:
-            there = await _stored(read, record)
-            kind = type(record).__name__
-            if there is None and isinstance(record, Guild):
-                proof.unreadable += 1
-            elif there != record:
-                proof.fault(f"a {kind} of {unit.name} is not as imported")
-            else:
-                proof.counts[kind] += 1
-                digest.update(_bytes(record_line(there)))
-        for key in unit.keys:
-            memory = used(key, at)
-            if await read.remembered(memory.scope) != memory:
-                proof.fault(f"a key of {unit.name} is not used up")
-            else:
-                proof.counts["UsedKey"] += 1
-                digest.update(_bytes(repr(memory.scope)))
+    memories = [used(key, at) for key in unit.keys]
 
-    await store.read(work)
+    async def work(read: Reader) -> tuple[bool, list[Imported | None], list[bool]]:
+        return (
+            await read.remembered(note_scope(unit.name)) is not None,
+            [await _stored(read, record) for record in unit.records],
+            [await read.remembered(memory.scope) == memory for memory in memories],
+        )
+
+    # Only what is returned counts: a store may run the work again.
+    is_noted, stored, kept = await store.read(work)
+    if not is_noted:
+        proof.fault(f"{unit.name} has no note")
+    for record, there in zip(unit.records, stored, strict=True):
+        kind = type(record).__name__
+        if there is None and isinstance(record, Guild):
+            proof.unreadable += 1
+        elif there != record:
+            proof.fault(f"a {kind} of {unit.name} is not as imported")
+        else:
+            proof.counts[kind] += 1
+            digest.update(_bytes(record_line(there)))
+    for memory, is_kept in zip(memories, kept, strict=True):
+        if is_kept:
+            proof.counts["UsedKey"] += 1
+            digest.update(_bytes(repr(memory.scope)))
+        else:
+            proof.fault(f"a key of {unit.name} is not used up")
 
 
-async def _stored(read: Reader, record: Imported) -> Imported | None:  # noqa: PLR0911 - a kind a line
+async def _stored(read: Reader, record: Imported) -> Imported | None:  # noqa: C901, PLR0911 - a kind a line
     """Return the record that the store has in place of one."""
     match record:
         case Player():
@@ -197,6 +205,8 @@ async def _stored(read: Reader, record: Imported) -> Imported | None:  # noqa: P
             return await read.claim(record.id)
         case Listing():
             return await read.listing(record.id)
+        case MintJob():
+            return await read.mint_job(record.id)
         case UsedPayment():
             return await read.payment_use(record.hash)
         case Guild():

@@ -24,7 +24,7 @@ from aiba_domain.ports import Store
 from aiba_entry.cli.import_legacy import import_legacy
 from aiba_entry.legacy.operating import refuse_same_place
 from aiba_entry.legacy.writing import ImportRefused
-from tests.contract.legacy.support import ALL, imported, wish
+from tests.contract.legacy.support import ALL, NOW, Died, Dying, imported, wish
 from tests.support.mongo import empty_uri, open_mongo
 from tests.support.node_layout import FAULTS, MASTER, planted, write
 
@@ -92,6 +92,36 @@ def test_the_same_state_on_every_store_by_reading_alone(source_uri: str, tmp_pat
     assert len(states) == 1
     assert heard.names <= READS
     assert bytes_of(source_uri) == before
+
+
+@pytest.mark.parametrize(("at", "after_commit"), [(9, False), (14, True)])
+def test_killed_and_resumed_on_mongo(
+    source_uri: str, tmp_path: Path, at: int, *, after_commit: bool
+) -> None:
+    """The second process goes on where the first one died, and ends where one alone would."""
+
+    async def life() -> tuple[str, int]:
+        store = await open_mongo(tmp_path)
+        with LegacySource(source_uri) as source:
+            with pytest.raises(Died):
+                await imported(source, Dying(store, at, after_commit=after_commit), wish(tmp_path))
+            result = await imported(source, store, wish(tmp_path), now=NOW + 1)
+        await store.close()
+        assert result.proof is not None
+        assert result.proof.faults == []
+        return result.proof.state, result.written
+
+    twice, rest = asyncio.run(life())
+    assert rest
+    assert twice == asyncio.run(alone(source_uri, tmp_path / "memory"))
+
+
+async def alone(source_uri: str, folder: Path) -> str:
+    """Return the state that an import of the first instant has in memory."""
+    with LegacySource(source_uri) as source:
+        result = await imported(source, MemoryStore(), wish(folder))
+    assert result.proof is not None
+    return result.proof.state
 
 
 def test_source_and_store_are_never_one_database(source_uri: str) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from aiba_adapters.memory import MemoryStore
 from aiba_domain.battle.commands import RunBattle
+from aiba_domain.battle.receipt import from_json, to_json, verify
 from aiba_domain.brokers.commands import GetStarter, Train
 from aiba_domain.brokers.model import Stat
 from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
@@ -63,6 +64,9 @@ def test_a_battle_is_fought_and_the_old_ones_are_in_the_history(site: Playground
     assert [battle.is_legacy for battle in battles] == [False, True]
     assert battles[1].receipt.inputs.request_id == "fight-0"
     assert battles[1].receipt.grant.aiba == 120
+    # Told as any other, and no secret makes it a genuine one.
+    assert from_json(to_json(battles[1].receipt)) == battles[1].receipt
+    assert verify(battles[1].receipt, "any secret")
 
 
 def test_d06_a_key_used_before_is_used_for_ever(site: Playground) -> None:
