@@ -173,7 +173,7 @@ def test_a_limit_lower_than_the_rate_that_was_set_is_ridden_out(make_world: Make
 
 def test_a_second_provider_takes_over(make_world: MakeWorld) -> None:
     """With the first one out, claims are given out and settled by the other's word."""
-    world = make_world(TON_FALLBACK_URL="http://other.example/api/v3")
+    world = make_world(TON_FALLBACK_URL="https://other.example/api/v3")
     player = world.player(battles=2)
     original = world.devnet.app
 
