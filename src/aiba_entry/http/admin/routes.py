@@ -201,7 +201,7 @@ class AdminAccounts(Controller):
     @post(
         "/{email:str}/revoke",
         status_code=200,
-        responses=documented(AccountOut, 401, 403, 404, 429, 503),
+        responses=documented(AccountOut, 400, 401, 403, 404, 429, 503),
         operation_id="revokeAdminTokens",
     )
     async def revoke(
