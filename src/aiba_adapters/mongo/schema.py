@@ -25,11 +25,14 @@ def declared() -> Sequence[str]:
     ]
 
 
-async def missing(database: Database) -> list[str]:
-    """Name what is declared and isn't there."""
+async def missing(database: Database, among: Collection[str] | None = None) -> list[str]:
+    """Name what is declared, or `among` the declared names, and isn't there."""
     there = set(await database.list_collection_names())
+    of = None if among is None else {name.partition(".")[0] for name in among}
     names: list[str] = []
     for shape in SHAPES:
+        if of is not None and shape.collection not in of:
+            continue
         known: Collection[str] = ()
         if shape.collection in there:
             known = await database[shape.collection].index_information()
@@ -40,7 +43,7 @@ async def missing(database: Database) -> list[str]:
             for each in shape.index_models()
             if each.document["name"] not in known
         ]
-    return names
+    return [name for name in names if among is None or name in among]
 
 
 async def make(database: Database, names: Collection[str]) -> None:
@@ -49,7 +52,7 @@ async def make(database: Database, names: Collection[str]) -> None:
     Nothing that is there is changed. Safe to run again, also after a crash in the middle and beside
     another run.
     """
-    absent = set(await missing(database)) & set(names)
+    absent = set(await missing(database, names))
     for shape in SHAPES:
         if shape.collection in absent:
             with contextlib.suppress(CollectionInvalid):  # another run was first

@@ -2,9 +2,13 @@
 
 import gc
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
+
+from aiba_adapters.backups.mongo import scratch_name
+from tests.contract.mongo.places import Place
+from tests.support.mongo import empty_uri
 
 
 @pytest.fixture(name="strays")
@@ -14,3 +18,20 @@ def _strays() -> Iterator[None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()
+
+
+@pytest.fixture(name="places")
+def _places() -> Iterator[Callable[[], Place]]:
+    """Give databases that aren't there yet; they are gone at the end."""
+    given: list[tuple[Place, Callable[[], None]]] = []
+
+    def make() -> Place:
+        uri, end = empty_uri()
+        given.append((Place(uri), end))
+        return given[-1][0]
+
+    yield make
+    for place, end in given:
+        place.client.drop_database(scratch_name(place.database.name))
+        place.client.close()
+        end()
