@@ -1,12 +1,19 @@
 """Logins of admins: right and wrong ones look alike, too many are refused, all are on record."""
 
 import asyncio
+import threading
 from typing import Any
 
 import pytest
 
+from aiba_adapters.ratelimit import MemoryRateLimiter
+from aiba_domain.administration.model import Request
+from aiba_domain.errors import DomainError
 from aiba_entry import passwords
+from aiba_entry.container import Container
 from aiba_entry.http.admin import login
+from aiba_entry.http.errors import ApiError
+from aiba_entry.metering import make_metrics
 from tests.contract.admin.conftest import MakeGame
 from tests.contract.game.support import Call, Game, data_of
 from tests.support.admins import CHEAP, EMAIL, PASSWORD, Panel, refusal_of
@@ -143,6 +150,50 @@ def test_every_login_is_on_record_without_its_password(game: Game) -> None:
     text = root.get("/api/admin/audit").text
     assert WRONG not in text
     assert PASSWORD not in text
+
+
+def test_the_service_answers_while_passwords_are_compared(
+    game: Game, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A comparison that takes for ever is in a thread of its own: other requests go on."""
+    may_end = threading.Event()
+
+    def slow(_password: str, _hash: str) -> bool:
+        return may_end.wait(60)
+
+    monkeypatch.setattr(passwords, "matches", slow)
+    call = game.posting("/api/admin/auth/login", email=EMAIL, password=WRONG)
+
+    async def both() -> tuple[int, int]:
+        waiting = asyncio.create_task(game._send(call))
+        answered = await game._send(Call(method="GET", path="/health"))
+        may_end.set()
+        return answered.status_code, (await waiting).status_code
+
+    assert game.run(both()) == (200, 200)
+
+
+def test_processes_that_share_a_limiter_count_logins_together(make_game: MakeGame) -> None:
+    """D-24: who is turned away by one process is turned away by all."""
+    game = make_game()
+    limiter = MemoryRateLimiter()
+    desks = []
+    for _ in range(2):
+        container = Container(settings=game.settings, store=game.store)
+        container.clock.override(game.clock)
+        container.seeds.override(game.seeds)
+        container.metrics.override(make_metrics(()))
+        container.limiter.override(limiter)
+        desk = container.admins().login
+        assert desk is not None
+        desks.append(desk)
+    came = Request(id="r", method="POST", path="/", address="192.0.2.1")
+    codes = []
+    for number in range(login.AT_ONE_ADDRESS + 2):
+        with pytest.raises((DomainError, ApiError)) as refused:
+            game.run(desks[number % 2].log_in(EMAIL, WRONG, came))
+        codes.append(str(refused.value))
+    assert codes == ["invalid credentials"] * login.AT_ONE_ADDRESS + ["rate_limited"] * 2
 
 
 def test_a_flood_of_logins_is_refused_and_stops_nothing_else(game: Game) -> None:
