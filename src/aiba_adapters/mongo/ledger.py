@@ -225,7 +225,7 @@ class Ledger:
 
     def stored_postings(self) -> list[Stored]:
         """Return this unit's postings as they are written."""
-        return [_stored(at, posting) for at, posting in self.posted]
+        return [stored_posting(at, posting) for at, posting in self.posted]
 
     def close(self) -> None:
         """Let go of the history."""
@@ -249,7 +249,8 @@ def _levelled(shares: Mapping[str, int], key: str) -> Mapping[str, int]:
     return changed
 
 
-def _stored(at: int, posting: Posting) -> Stored:
+def stored_posting(at: int, posting: Posting) -> Stored:
+    """Return a posting as it is written."""
     return {
         "at": at,
         "currency": posting.currency.value,
