@@ -18,6 +18,8 @@ PUBLIC = {
     ("GET", "/api/vault/last-seqno"),
     ("GET", "/api/vault/inventory"),
     ("GET", "/api/vault/claim-status"),
+    ("GET", "/api/treasury/summary"),
+    ("GET", "/api/treasury/ops"),
     ("GET", "/health"),
     ("GET", "/ready"),
     ("GET", "/metrics"),
