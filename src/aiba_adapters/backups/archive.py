@@ -12,7 +12,7 @@ from typing import Final
 
 from aiba_adapters.backups import manifest as manifests
 from aiba_adapters.backups.manifest import FileFacts, Manifest
-from aiba_adapters.backups.ports import Backups, Tell
+from aiba_adapters.backups.ports import Backups, Dumps, Tell
 
 _CHUNK: Final = 1024 * 1024
 _DRAFT: Final = ".draft"
@@ -31,7 +31,7 @@ class BackupRefused(Exception):  # noqa: N818 - a refusal
         self.problems = problems
 
 
-async def take(backups: Backups, target: Path, *, tell: Tell) -> Manifest:
+async def take(backups: Dumps, target: Path, *, tell: Tell) -> Manifest:
     """Take a backup into the new folder `target`, which is there whole or not at all.
 
     What an earlier attempt at the same target left is swept away. Raises BackupExists,
@@ -66,7 +66,7 @@ def check(source: Path, backups: Backups, *, tell: Tell) -> Manifest:
 
     Raises BackupRefused for one that is damaged, of another kind of store, or of a newer schema.
     """
-    manifest = _manifest_of(source)
+    manifest = manifest_of(source)
     if manifest.store != backups.kind:
         raise BackupRefused((f"it is of a {manifest.store} store, this one is {backups.kind}",))
     if manifest.schema > backups.newest_schema:
@@ -90,7 +90,8 @@ def check(source: Path, backups: Backups, *, tell: Tell) -> Manifest:
     return manifest
 
 
-def _manifest_of(source: Path) -> Manifest:
+def manifest_of(source: Path) -> Manifest:
+    """Read a backup's manifest, of any kind of store. Raises BackupRefused."""
     try:
         return manifests.read((source / manifests.NAME).read_bytes())
     except FileNotFoundError:

@@ -30,13 +30,24 @@ class Snapshot:
     ledger: LedgerHead
 
 
-class Backups(Protocol):
-    """The backups of one store, at the place where the settings keep it."""
+class Dumps(Protocol):
+    """What backups are taken of."""
 
     @property
     def kind(self) -> str:
         """The name of the kind of store; another kind's backups are refused by it."""
         ...
+
+    async def dump(self, folder: Path, *, tell: Tell) -> Snapshot:
+        """Write one consistent state into an empty folder, durably, also while a server writes.
+
+        A server is never made to wait for it. Raises Unavailable where there is no sound store.
+        """
+        ...
+
+
+class Backups(Dumps, Protocol):
+    """The backups of one store, at the place where the settings keep it."""
 
     @property
     def can_replace(self) -> bool:
@@ -58,13 +69,6 @@ class Backups(Protocol):
 
     async def schema(self) -> int | None:
         """Return the schema version of the store, None where there is none."""
-        ...
-
-    async def dump(self, folder: Path, *, tell: Tell) -> Snapshot:
-        """Write one consistent state into an empty folder, durably, also while a server writes.
-
-        A server is never made to wait for it. Raises Unavailable where there is no sound store.
-        """
         ...
 
     async def occupied(self) -> Sequence[str]:
