@@ -11,6 +11,7 @@ from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.application.leases import StoreLeases
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.application.queries import Queries
+from aiba_domain.outbox.news import Announce, news_of, silence
 from aiba_domain.ports import Store
 from aiba_entry.admins import make_admin_desks
 from aiba_entry.duty import Duty, make_holder
@@ -26,6 +27,11 @@ from aiba_entry.settings import Settings
 from aiba_entry.shop import BrokerShop
 from aiba_entry.vaults import Vaults
 from aiba_entry.wallets import make_wallet_desk
+
+
+def _announcer(settings: Settings) -> Announce:
+    """Return who writes letters to players: nobody, unless somebody brings them."""
+    return news_of if settings.telegram_notify else silence
 
 
 class Container(containers.DeclarativeContainer):
@@ -48,6 +54,7 @@ class Container(containers.DeclarativeContainer):
         seeds=seeds,
         observer=observer,
         handlers=providers.Object(HANDLERS),
+        announce=providers.Callable(_announcer, settings),
     )
     queries = providers.Singleton(Queries, store=store, clock=clock)
     leases = providers.Singleton(StoreLeases, pipeline)

@@ -15,6 +15,7 @@ from prometheus_client import (
 
 from aiba_entry.chain_metrics import ChainMetrics
 from aiba_entry.logs import REQUEST_ID, configure_logging, ensure_logging, get_logger
+from aiba_entry.outbox_metrics import OutboxMetrics
 from aiba_entry.redis_metrics import RedisMetrics
 from aiba_entry.series import METRICS_CONTENT_TYPE, OTHER, Family, closed
 
@@ -138,6 +139,11 @@ class Metrics:
     def redis(self) -> RedisMetrics:
         """The metrics of what is shared in Redis, which are there from the first use on."""
         return RedisMetrics(self._registry)
+
+    @cached_property
+    def outbox(self) -> OutboxMetrics:
+        """The metrics of the outbox, which are there from the first use on."""
+        return OutboxMetrics(self._registry)
 
     def join(self, registry: CollectorRegistry) -> None:
         """Show what is counted in another registry too."""

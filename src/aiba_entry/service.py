@@ -24,6 +24,7 @@ from aiba_entry.metering import make_metrics
 from aiba_entry.mongo_metrics import MongoMetrics
 from aiba_entry.observability import Metrics, get_logger
 from aiba_entry.oracle import RateDesk
+from aiba_entry.outbox import bringing_letters
 from aiba_entry.settings import Settings
 from aiba_entry.stores import Replicated, open_store
 
@@ -84,7 +85,11 @@ async def _prepare(container: Container) -> None:
 @contextlib.asynccontextmanager
 async def open_service(settings: Settings) -> AsyncIterator[Edge]:
     """Open the container, start the upkeep, and give the application that serves it all."""
-    async with open_container(settings) as container, on_chain(container):
+    async with (
+        open_container(settings) as container,
+        on_chain(container),
+        bringing_letters(container),
+    ):
         upkeep = asyncio.create_task(keep_up(container))
         try:
             yield create_application(container)

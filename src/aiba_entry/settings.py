@@ -27,6 +27,9 @@ from aiba_entry.variables import SETTING_INVALID, Files, Variables, read_secret_
 
 __all__ = ["AppEnv", "Network", "Settings", "SettingsError", "load", "parse"]
 
+BOT_API: Final = "https://api.telegram.org"
+"""Where Telegram's own bot API is."""
+
 HEADER_AUTH: Final = "AIBA_DEV_HEADER_AUTH"
 """The switch that lets callers name themselves."""
 
@@ -77,6 +80,8 @@ class Settings:
     ton: TonSettings | None
     admin: AdminSettings | None = None
     oracle_aiba_usd: Fraction | None = None
+    telegram_notify: bool = False
+    telegram_api_url: str = BOT_API
 
     @property
     def is_prod(self) -> bool:
@@ -161,6 +166,8 @@ def parse(variables: Variables) -> Settings:
         redis=load_redis(variables.secret, variables.get, variables.fault),
         ton=load_ton(variables, loopback=is_loopback(host)),
         oracle_aiba_usd=read("ORACLE_AIBA_USD", forms.price),
+        telegram_notify=read("TELEGRAM_NOTIFY", forms.boolean) or False,
+        telegram_api_url=read("TELEGRAM_API_URL", forms.base_url) or BOT_API,
         admin=load_admin(
             variables.secret,
             variables.get,

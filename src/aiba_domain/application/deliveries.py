@@ -21,6 +21,9 @@ LOAN_MS: Final = 120_000
 BATCH: Final = 16
 """How many letters are lent at a time."""
 
+BRINGING_MS: Final = 30_000
+"""How long it may take to bring one letter; with less than that left of its loan none is begun."""
+
 _TRIMMED: Final = 100
 
 
@@ -36,11 +39,12 @@ class Round:
     is_all: bool = True
 
 
-@dataclass(slots=True)
-class _Pause:
-    """When the receiver has asked to be left alone: for how long."""
+@dataclass(slots=True, kw_only=True)
+class _Errand:
+    """Letters under way: until when one may be begun, and how long the receiver wants none."""
 
-    ms: int = 0
+    until: int
+    pause_ms: int = 0
 
 
 class Deliveries:
@@ -67,21 +71,21 @@ class Deliveries:
         Raises Unavailable when the store is, and LeaseLost; what was lent and not settled by then
         is brought again later.
         """
+        errand = _Errand(until=self._pipeline.now() + LOAN_MS - BRINGING_MS)
         lending = LendLetters(limit=BATCH, loan_ms=LOAN_MS)
         lent = (await self._pipeline.execute(SERVICE, lending)).reply()
         fates = Counter((letter.topic, Fate.DEAD) for letter in lent.dead)
-        pause = _Pause()
         for start in range(0, len(lent.letters), self._at_once):
             some = lent.letters[start : start + self._at_once]
             ends = await asyncio.gather(
-                *(self._bring(letter, pause) for letter in some), return_exceptions=True
+                *(self._bring(letter, errand) for letter in some), return_exceptions=True
             )
             for letter, end in zip(some, ends, strict=True):
                 if isinstance(end, BaseException):
                     raise end
                 fates[letter.topic, end] += 1
         is_all = len(lent.letters) + len(lent.dead) < BATCH
-        return Round(fates=fates, wait_ms=pause.ms, is_all=is_all)
+        return Round(fates=fates, wait_ms=errand.pause_ms, is_all=is_all)
 
     async def trim(self) -> int:
         """Forget dead letters that nobody has looked after for long; return how many they were."""
@@ -109,13 +113,16 @@ class Deliveries:
 
         return await self._store.read(look)
 
-    async def _bring(self, letter: Letter, pause: _Pause) -> Fate:
-        """Bring a letter, unless the receiver wants none now, and say what came of it."""
-        result, after_ms, reason = Delivery.POSTPONED, pause.ms, ""
-        if not pause.ms:
+    async def _bring(self, letter: Letter, errand: _Errand) -> Fate:
+        """Bring a letter, unless it is too late or the receiver wants none; say what came of it.
+
+        A worker that was paused for long finds its loan over, and leaves the letter to the next.
+        """
+        result, after_ms, reason = Delivery.POSTPONED, errand.pause_ms, ""
+        if not errand.pause_ms and self._pipeline.now() <= errand.until:
             result, after_ms, reason = await self._try(letter)
         if result is Delivery.POSTPONED:
-            pause.ms = max(pause.ms, after_ms)
+            errand.pause_ms = max(errand.pause_ms, after_ms)
         command = SettleLetter(
             subject=letter.subject,
             number=letter.number,

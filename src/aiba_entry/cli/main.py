@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "policy": "aiba_entry.cli.policy:policy",
     "mod": "aiba_entry.cli.mod:mod",
     "admin": "aiba_entry.cli.admin:admin",
+    "outbox": "aiba_entry.cli.outbox:outbox",
     "audit": "aiba_entry.cli.audit:audit",
     "backup": "aiba_entry.cli.backup:backup",
     "restore": "aiba_entry.cli.restore:restore",

@@ -4,8 +4,8 @@ Today events go to the observer after the commit, each at most once: a crash bet
 them, so nothing that must happen may hang on one. What must happen (a withdrawal's signature and
 settlement) is taken up from the records themselves.
 
-A durable outbox, whose events are written in the unit of work and delivered at least once and in
-commit order, is a port of its own: its suite belongs beside this one and into `registry.SUITES`.
+What must reach somebody outside is written to the outbox in the unit of work itself: what a store
+owes of that is in `letters`.
 """
 
 from abc import abstractmethod
