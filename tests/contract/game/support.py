@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, ClassVar, Final, cast
 
 import httpx
 
@@ -84,6 +84,8 @@ class Game(Playground):
     through `faults`, so that it can be made to crash there.
     """
 
+    _description: ClassVar[Description | None] = None
+
     def __init__(
         self,
         open_store: Callable[[], Awaitable[Store]],
@@ -101,7 +103,13 @@ class Game(Playground):
         self._ids = count(1001)
         self._wallets = count(1)
         self._sessions: dict[str, tuple[str, int]] = {}
-        self.description = Description(self.get("/openapi.json").json())
+        self.description = self._described()
+
+    def _described(self) -> Description:
+        """Return what the API says of itself, read once: all games have the same routes."""
+        if Game._description is None:
+            Game._description = Description(self.get("/openapi.json").json())
+        return Game._description
 
     def close(self) -> None:
         """Close the client, the store and the loop."""
