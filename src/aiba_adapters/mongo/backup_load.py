@@ -88,11 +88,13 @@ async def load(
             name = file_of(shape.collection)
             if name not in manifest.files:
                 continue
+            size = manifest.files[name].size
             with (folder / name).open("rb") as file:
-                fill = _Fill(database, turn, shape.collection, file)
-                while await fill.next():
+                fill = _Fill(database, turn, shape.collection, file, size)
+                while fill.done < size:
+                    await turn.batch(fill.put)
                     tell("restore", before + fill.done, total)
-            before += manifest.files[name].size
+            before += size
         async with turn.kept():
             numbers = range(1, manifest.schema + 1)
             made = [name for number in numbers for name in migrations.made_by(number)]
@@ -142,7 +144,10 @@ async def _end(turn: Turn, steps: bytes, session: AsyncClientSession) -> None:
 class _Fill:
     """Puts one file into its collection."""
 
-    def __init__(self, database: Database, turn: Turn, collection: str, file: IO[bytes]) -> None:
+    def __init__(
+        self, database: Database, turn: Turn, collection: str, file: IO[bytes], size: int
+    ) -> None:
+        self._size = size
         self._documents = database[collection]
         self._turn = turn
         self._note = f"done.{collection}"
@@ -150,28 +155,24 @@ class _Fill:
         self._file = file
         self.done = 0
 
-    async def next(self) -> bool:
-        """Put the next batch back; return whether there was one."""
-        return await self._turn.batch(self._put)
-
-    async def _put(self, session: AsyncClientSession) -> bool:
+    async def put(self, session: AsyncClientSession) -> None:
+        """Put the next batch back, after all that was put back before."""
         note = await self._turn.notes.find_one({"_id": migrations.RESTORING}, session=session)
         start = (note or {}).get("done", {}).get(self._collection, 0)
+        if start >= self._size:
+            self.done = start
+            return
         batch, end = _chunk(self._file, start)
-        if batch:
-            try:
-                await self._documents.insert_many(batch, session=session)
-            except BulkWriteError as error:
-                if not is_duplicate(error):
-                    raise
-                msg = (
-                    f"somebody else writes to {self._collection}: stop them, and drop the database"
-                )
-                raise PlaceOccupied(msg) from None
-            key, done = {"_id": migrations.RESTORING}, {"$set": {self._note: end}}
-            await self._turn.notes.update_one(key, done, session=session)
+        try:
+            await self._documents.insert_many(batch, session=session)
+        except BulkWriteError as error:
+            if not is_duplicate(error):
+                raise
+            msg = f"somebody else writes to {self._collection}: stop them, and drop the database"
+            raise PlaceOccupied(msg) from None
+        key, done = {"_id": migrations.RESTORING}, {"$set": {self._note: end}}
+        await self._turn.notes.update_one(key, done, session=session)
         self.done = end
-        return bool(batch)
 
 
 def _chunk(file: IO[bytes], start: int) -> tuple[list[RawBSONDocument], int]:
@@ -181,11 +182,11 @@ def _chunk(file: IO[bytes], start: int) -> tuple[list[RawBSONDocument], int]:
     end = start
     while len(batch) < DOCUMENTS and end - start < BYTES:
         head = file.read(_LENGTH)
-        if not head:
+        if not head and batch:
             break
         length = int.from_bytes(head, "little")
         raw = head + file.read(max(0, length - _LENGTH))
-        if len(raw) != length:
+        if len(raw) != length or not raw:
             raise BackupRefused(("a file has changed since it was checked",))
         batch.append(RawBSONDocument(raw))
         end += length

@@ -122,12 +122,11 @@ async def take(
     Raises TurnTaken while another process is at it, TurnLost, SchemaTooNew, and Unfit for a
     database that is half restored.
     """
+    await _require_whole(database)
     if not await pending(database):
         return
-    unfit = await unready(database)
-    if unfit:
-        raise Unfit(unfit)
     async with Turn.taken(database, doing="migrating", now=now, patience_ms=patience_ms) as turn:
+        await _require_whole(database)
         for step in await pending(database):
             await _take(database, turn, step, now=now, tell=tell)
 
@@ -167,6 +166,12 @@ def shortly(words: Sequence[str]) -> str:
     """Say what a step does in one line."""
     first, *others = words
     return f"{first} and {len(others)} more" if others else first
+
+
+async def _require_whole(database: Database) -> None:
+    unfit = await unready(database)
+    if unfit:
+        raise Unfit(unfit)
 
 
 async def _take(

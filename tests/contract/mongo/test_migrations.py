@@ -186,14 +186,14 @@ def test_a_half_restored_database_refuses_to_start_to_migrate_and_to_be_ready(
             await open_store(uri, create=True)
 
     asyncio.run(work())
-    database.steps.delete_one({"_id": 1})
+    database.steps.delete_many({"does": {"$exists": True}})
     assert "half restored" in aiba("migrate").output
     assert "half restored" in aiba("mongo", "init").output
-    assert database.steps.find_one({"_id": 1}) is None
+    assert {each["_id"] for each in database.steps.find()} == {migrations.RESTORING, "turn"}
 
 
 @pytest.mark.usefixtures("patched")
-@settings(max_examples=5)
+@settings(max_examples=4)
 @given(rows=st.integers(0, ROWS), deaths=st.lists(st.integers(1, 40), max_size=3))
 def test_deaths_change_nothing_of_where_it_ends(uri: str, rows: int, deaths: list[int]) -> None:
     """Killed before or after any command, as often as you like: each document is rewritten once."""
@@ -223,7 +223,7 @@ def test_many_short_lives_come_to_the_end(uri: str, database: Database[dict[str,
 
 
 @pytest.mark.usefixtures("patched", "strays")
-@settings(max_examples=3)
+@settings(max_examples=2)
 @given(data=st.data())
 def test_faults_change_nothing_of_where_it_ends(uri: str, data: st.DataObject) -> None:
     """A connection that is cut, a conflict, a failover: at any kind of command, again and again."""
