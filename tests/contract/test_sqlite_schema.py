@@ -6,19 +6,25 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from aiba_adapters.codec import encode
 from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.sqlite.schema import STEPS, migrate
 from aiba_adapters.sqlite.store import connect
-from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
+from aiba_adapters.sqlite.unit_of_work import _FLAGGED, _MOVEMENTS, SqliteUnitOfWork
 from aiba_adapters.steps import SchemaTooNew
+from aiba_domain.instants import DAY, day_key
+from aiba_domain.money import Currency
 from aiba_domain.payments.model import Purpose, UsedPayment
-from aiba_domain.testing.contracts.store import movement, player, refusal
+from aiba_domain.ports import Totals
+from aiba_domain.testing.contracts.samples import AT
+from aiba_domain.testing.contracts.store import broker, movement, player, refusal
 from tests.support.stores import sqlite_desk
 
 STEPS_NAME = "aiba_adapters.sqlite.schema.STEPS"
@@ -108,6 +114,66 @@ def test_a_reservation_reads_a_day_s_sum_in_one_step(raw: sqlite3.Connection) ->
     assert [row[3] for row in plan] == [
         "SEARCH claim_days USING PRIMARY KEY (day=? AND player_id=?)"
     ]
+
+
+def test_players_and_brokers_of_the_version_before_are_found_and_counted(tmp_path: Path) -> None:
+    """Also those that nobody writes again: by flags, by age, by the day they were seen on."""
+    raw = connect(tmp_path / "arena.db")
+    before = next(place for place, step in enumerate(STEPS) if "seen_day" in str(step))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(STEPS_NAME, STEPS[:before])
+        assert migrate(raw) == before
+    rows = 2_500
+    players = [replace(player(f"{row}"), anomaly_flags=row % 2) for row in range(rows)]
+    raw.executemany(
+        "INSERT INTO players VALUES (?, ?, NULL)", [(one.id, encode(one)) for one in players]
+    )
+    old = replace(broker("old", created_at=AT - 1), anomaly_flags=3)
+    for one in (old, broker("new")):
+        raw.execute("INSERT INTO brokers VALUES (?, ?, ?)", (one.id, one.owner_id, encode(one)))
+    raw.execute("INSERT INTO battles VALUES ('b', '1', ?, '')", (AT,))
+    raw.execute("INSERT INTO accounts VALUES ('player:1', 'NEUR', 5)")
+    assert migrate(raw) == len(STEPS)
+    unit = SqliteUnitOfWork(raw)
+
+    async def look() -> None:
+        totals = await unit.totals(day_key(AT))
+        assert totals == Totals(players=rows, players_seen=rows, battles=1, battles_fought=1)
+        assert len(await unit.flagged_players(least=1, limit=rows)) == rows // 2
+        assert await unit.flagged_brokers(least=1, limit=9) == [old]
+        newest = await unit.latest_brokers(minted=None, limit=9)
+        assert [each.id for each in newest] == ["new", "old"]
+        assert await unit.balances("player:1") == {Currency.NEUR: 5}
+        await unit.write(at=AT, changed=(players[0].seen(None, AT + DAY),))
+        totals = await unit.totals(day_key(AT))
+        assert (totals.players, totals.players_seen) == (rows, rows - 1)
+
+    asyncio.run(look())
+    raw.close()
+
+
+@pytest.mark.parametrize(
+    ("query", "step"),
+    [
+        (_MOVEMENTS, "USING INDEX entries_by_debit"),
+        (_MOVEMENTS, "USING INDEX entries_by_credit"),
+        (_FLAGGED.format("players"), "USING INDEX players_flagged"),
+        (_FLAGGED.format("brokers"), "USING INDEX brokers_flagged"),
+        ("SELECT body FROM brokers ORDER BY created_at DESC, id DESC LIMIT 9", "brokers_by_age"),
+        ("SELECT body FROM brokers WHERE nft = 'x'", "brokers_by_nft"),
+        ("SELECT body FROM flags WHERE subject = 'x' ORDER BY at DESC, id DESC", "flags_by_time"),
+    ],
+)
+def test_what_operators_ask_is_found_by_an_index(
+    raw: sqlite3.Connection, query: str, step: str
+) -> None:
+    """No question reads a whole table, nor sorts what it found."""
+    named = {"account": "player:1", "limit": 9}
+    values: Any = named if ":account" in query else (1,) * query.count("?")
+    plan = [row[3] for row in raw.execute(f"EXPLAIN QUERY PLAN {query}", values)]
+    assert any(step in line for line in plan), plan
+    scans = [line for line in plan if line.startswith("SCAN") and "INDEX" not in line]
+    assert all("(subquery" in line for line in scans), plan
 
 
 def test_a_newer_file_is_refused_untouched(path: Path, raw: sqlite3.Connection) -> None:
