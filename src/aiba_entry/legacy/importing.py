@@ -128,7 +128,7 @@ def _stage(source: RowSource, staging: Staging, tell: Tell) -> Result:
 def _survey(staging: Staging, terms: Terms, wish: Wish, result: Result, tell: Tell) -> None:
     """Go through the plan, keep aside what has no place, and judge what was found."""
     with Archive(wish.archive) as archive:
-        plan = Plan(staging, terms, archive.keep)
+        plan = Plan(staging, terms, archive.keep, judges=True)
         sums: dict[tuple[str, str], int] = {}
         for unit in _told(plan.units, "look at it", result, tell):
             result.units += 1

@@ -52,16 +52,20 @@ class Terms:
 
 @dataclass(slots=True)
 class Plan:
-    """One run through the plan; what it finds goes to `found`, what has no place to `keep`."""
+    """One run through the plan; what it finds goes to `found`, what has no place to `keep`.
+
+    With `judges` it also looks for what is wrong between rows, which changes no unit.
+    """
 
     staging: Staging
     terms: Terms
     keep: Keep = nothing
+    judges: bool = False
     found: Findings = field(default_factory=Findings)
 
     def units(self) -> Iterator[Unit]:
         """Yield all units in order."""
-        players = PlayerPlan(self.staging, self.found, self.watched)
+        players = PlayerPlan(self.staging, self.found, self.watched, judges=self.judges)
         claims = ClaimPlan(
             self.staging,
             self.found,
@@ -89,7 +93,8 @@ class Plan:
         )
         for stage, drafts in stages:
             yield from cut(drafts, stage, self.terms.batch)
-        self._look_at_the_rest()
+        if self.judges:
+            self._look_at_the_rest()
 
     @contextmanager
     def watched(self, row: Row) -> Iterator[Fields]:
@@ -121,7 +126,7 @@ class Plan:
     def _history(self) -> Iterator[Draft]:
         for row in self.staging.each(history.LEDGER):
             with self.watched(row) as fields:
-                if row.key and not self.staging.is_first(row, within_owner=True):
+                if self.judges and row.key and not self.staging.is_first(row, within_owner=True):
                     fields.note(Code.LEDGER_TWICE)
                 posting = history.posting(fields)
                 if posting is not None:
@@ -149,7 +154,8 @@ class Plan:
                 elif not row.owner:
                     fields.note(Code.BATTLE_NO_OWNER)
                 else:
-                    self._look_at_battle(row, fields)
+                    if self.judges:
+                        self._look_at_battle(row, fields)
                     yield Draft(records=[battles.battle(fields, row.owner, row.id, row.ref)])
 
     def _look_at_battle(self, row: Row, fields: Fields) -> None:

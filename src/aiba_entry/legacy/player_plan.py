@@ -30,8 +30,11 @@ _STRANGERS: Final = {
 class PlayerPlan:
     """Makes a player of whoever has a user row, or rows elsewhere."""
 
-    def __init__(self, staging: Staging, found: Findings, watched: Watched) -> None:
+    def __init__(
+        self, staging: Staging, found: Findings, watched: Watched, *, judges: bool
+    ) -> None:
         """Work on staged rows; what is found goes to `found`."""
+        self._judges = judges
         self._staging = staging
         self._found = found
         self._watched = watched
@@ -51,7 +54,8 @@ class PlayerPlan:
                     player = people.player(owner, users, starter, self._found)
                 else:
                     player = people.stranger(owner, self._seen(owner), starter)
-                self._compare(owner, users)
+                if self._judges:
+                    self._compare(owner, users)
                 draft.records.append(player)
             yield draft
 
