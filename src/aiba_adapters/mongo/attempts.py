@@ -11,7 +11,15 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from aiba_adapters.mongo.documents import Documents, UnitShape
-from aiba_adapters.mongo.failures import Failure, is_unknown, kind_of, text_of, trouble_of
+from aiba_adapters.mongo.failures import (
+    UNAUTHORIZED,
+    Failure,
+    is_cut,
+    is_unknown,
+    kind_of,
+    text_of,
+    trouble_of,
+)
 from aiba_adapters.mongo.leases import CapLeases
 from aiba_adapters.mongo.transaction import DURABLE, Transaction
 from aiba_adapters.mongo.unit_of_work import MongoUnitOfWork, void_marker
@@ -62,12 +70,15 @@ class Attempts:
         self._caps = caps
         self._patience = patience
         self._meter = meter
+        self._abandoned: list[Any] = []
+        """Sessions whose transaction may still be open: the connection broke during it."""
 
     async def once(self, work: Work[T], share: int, *, with_history: bool) -> T:
         """Run `work` in one transaction, and return its result after the commit.
 
         Raises Again if nothing happened and another run may do better, and OutcomeUnknown.
         """
+        await self._end_abandoned()
         async with self._client.start_session() as session:
             await Transaction.start(session)
             unit = MongoUnitOfWork(
@@ -80,6 +91,8 @@ class Attempts:
             try:
                 result = await _run(unit, work, with_history=with_history)
             except BaseException:
+                if is_cut(unit.failure):
+                    self._abandoned.append(session.session_id)
                 with contextlib.suppress(PyMongoError):  # the server ends it by itself
                     await session.abort_transaction()
                 raise
@@ -87,6 +100,28 @@ class Attempts:
                 unit.close()
             await self._commit(session, unit)
             return result
+
+    async def _end_abandoned(self) -> None:
+        """End what units left open whose connection broke: it would be in the way of the next try.
+
+        The word to undo it may have been lost too, and the driver doesn't tell.
+        """
+        sessions, self._abandoned = self._abandoned, []
+        if not sessions:
+            return
+        try:
+            await self._kill(sessions)
+        except PyMongoError as error:
+            self._abandoned += sessions
+            raise _meaning(error) from error
+
+    async def _kill(self, sessions: list[Any]) -> None:
+        """Let the server end sessions; where we may not ask, it ends them by itself in time."""
+        try:
+            await self._client.admin.command("killSessions", sessions)
+        except OperationFailure as error:
+            if error.code != UNAUTHORIZED:
+                raise
 
     async def _commit(self, session: AsyncClientSession, unit: MongoUnitOfWork) -> None:
         """Commit, and return only if that is known to have taken effect.
@@ -138,8 +173,7 @@ class Attempts:
 
     async def _end(self, session: AsyncClientSession) -> None:
         """End what is left of a session's transaction, which its marker would have to wait for."""
-        with contextlib.suppress(OperationFailure):  # not allowed to: the server ends it in time
-            await self._client.admin.command("killSessions", [session.session_id])
+        await self._kill([session.session_id])
 
     async def _is_committed(self, unit_id: str) -> bool | None:
         """Tell whether a unit was committed; None while a majority doesn't have what tells it."""

@@ -11,13 +11,16 @@ from pymongo.errors import (
     DuplicateKeyError,
     ExecutionTimeout,
     NetworkTimeout,
+    NotPrimaryError,
     OperationFailure,
     PyMongoError,
+    ServerSelectionTimeoutError,
 )
 
 from aiba_adapters.mongo_meter import Trouble
 
 DUPLICATE: Final = 11_000
+UNAUTHORIZED: Final = 13
 _WRITE_CONFLICT: Final = 112
 _NO_SUCH_TRANSACTION: Final = 251
 _TRANSIENT: Final = "TransientTransactionError"
@@ -72,6 +75,12 @@ def is_duplicate(error: PyMongoError) -> bool:
 def is_unknown(error: PyMongoError) -> bool:
     """Tell whether a commit that ended with this may have taken effect."""
     return isinstance(error, ConnectionFailure) or error.has_error_label(_UNKNOWN_RESULT)
+
+
+def is_cut(error: Exception | None) -> bool:
+    """Tell whether a connection broke, so that what was sent on it may be under way."""
+    is_elsewhere = isinstance(error, NotPrimaryError | ServerSelectionTimeoutError)
+    return isinstance(error, ConnectionFailure) and not is_elsewhere
 
 
 def trouble_of(error: PyMongoError) -> Trouble:
