@@ -1,7 +1,13 @@
 """Imports from a real server's wire: read only, the same on every store, and never from itself."""
 
 import asyncio
+import contextlib
 import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +25,7 @@ from pymongo.monitoring import (
 from aiba_adapters.legacy.source import LegacySource
 from aiba_adapters.memory import MemoryStore
 from aiba_adapters.sqlite import SqliteStore
-from aiba_domain.legacy.findings import Code
+from aiba_domain.legacy.findings import RULES, Code
 from aiba_domain.ports import Store
 from aiba_entry.cli.import_legacy import import_legacy
 from aiba_entry.legacy.operating import refuse_same_place
@@ -159,6 +165,39 @@ def test_the_command_asks_then_imports_then_has_nothing_to_do(
     assert again.exit_code == 0
     assert again.output.startswith("nothing to do")
     assert source_uri not in asked.output + done.output + again.output + report.read_text()
+
+
+def test_a_process_that_is_killed_while_it_writes_goes_on(source_uri: str, tmp_path: Path) -> None:
+    """SIGKILL at a unit of work: the same command ends the import, and has nothing to do then."""
+    words = ["--from", source_uri, "--jetton-master", MASTER, "--batch", "1"]
+    asked = sorted(code for code in ALL if RULES[code].decision)
+    words += [word for code in asked for word in ("--accept", code)]
+    environ = {**os.environ, "APP_ENV": "dev", "AIBA_DATA_DIR": str(tmp_path)}
+    environ.pop("MONGO_URI", None)
+    program = [sys.executable, "-m", "aiba_entry.cli", "import-legacy", *words]
+    with subprocess.Popen(  # noqa: S603 - this repository's own command
+        program, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as first:
+        while notes_in(tmp_path) < 20:
+            assert first.poll() is None
+        first.kill()
+    left = notes_in(tmp_path)
+    second = command(tmp_path, *words)
+    assert second.exit_code == 0
+    (written,) = re.findall(r"written now: (\d+) of (\d+) units", second.output)
+    assert 0 < int(written[0]) <= int(written[1]) - left + 1
+    assert command(tmp_path, *words).output.startswith("nothing to do")
+
+
+def notes_in(folder: Path) -> int:
+    """Count the notes of an embedded store, 0 while there is none to look into."""
+    try:
+        uri = f"file:{folder / 'aiba.db'}?mode=ro"
+        with contextlib.closing(sqlite3.connect(uri, uri=True)) as connection:
+            query = "SELECT COUNT(*) FROM answers WHERE command = 'legacy.import'"
+            return int(connection.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0
 
 
 def test_no_text_repeats_a_password(tmp_path: Path) -> None:
