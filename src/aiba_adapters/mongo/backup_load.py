@@ -29,7 +29,7 @@ from aiba_adapters.mongo.documents import (
     Shape,
 )
 from aiba_adapters.mongo.failures import is_duplicate
-from aiba_adapters.mongo.snapshots import pinned
+from aiba_adapters.mongo.snapshots import documents
 from aiba_adapters.mongo.turns import COLLECTION, Turn
 from aiba_adapters.mongo.values import to_body
 from aiba_domain.economy.policy import EconomyPolicy
@@ -196,20 +196,19 @@ def _chunk(file: IO[bytes], start: int) -> tuple[list[RawBSONDocument], int]:
 async def _verify(database: Database, manifest: Manifest, tell: Tell) -> None:
     """Read everything back, and hold it against the manifest byte for byte."""
     problems = []
-    async with pinned(database) as read:
-        for shape in KEPT:
-            name = file_of(shape.collection)
-            digest, size = hashlib.sha256(), 0
-            async for document in read.documents(shape.collection, *kept_of(shape)):
-                digest.update(document.raw)
-                size += len(document.raw)
-            tell("verify", KEPT.index(shape) + 1, len(KEPT))
-            found = FileFacts(size=size, sha256=digest.hexdigest())
-            if found != manifest.files.get(name, _facts([])):
-                problems.append(
-                    f"{shape.collection} isn't what was backed up: it has {size} bytes of SHA-256"
-                    f" {found.sha256}; drop the database and begin anew"
-                )
+    for done, shape in enumerate(KEPT, start=1):
+        name = file_of(shape.collection)
+        digest, size = hashlib.sha256(), 0
+        async for document in documents(database, shape.collection, *kept_of(shape)):
+            digest.update(document.raw)
+            size += len(document.raw)
+        tell("verify", done, len(KEPT))
+        found = FileFacts(size=size, sha256=digest.hexdigest())
+        if found != manifest.files.get(name, _facts([])):
+            problems.append(
+                f"{shape.collection} isn't what was backed up: it has {size} bytes of SHA-256"
+                f" {found.sha256}; drop the database and begin anew"
+            )
     if problems:
         raise BackupRefused(tuple(problems))
 

@@ -34,6 +34,22 @@ _RAW: Final[CodecOptions[RawBSONDocument]] = CodecOptions(document_class=RawBSON
 Sort = Sequence[tuple[str, int]]
 
 
+async def documents(
+    database: Database,
+    collection: str,
+    where: Mapping[str, Any],
+    sort: Sort,
+    *,
+    session: AsyncClientSession | None = None,
+) -> AsyncIterator[RawBSONDocument]:
+    """Go through the documents that fit, each as its bytes; at one moment only in a session."""
+    stored: AsyncCollection[Any] = database.get_collection(
+        collection, codec_options=_RAW, read_preference=ReadPreference.PRIMARY
+    )
+    async for document in stored.find(where, session=session, sort=sort):
+        yield document
+
+
 class Pinned:
     """A database as it was at one moment."""
 
@@ -48,11 +64,10 @@ class Pinned:
         self, collection: str, where: Mapping[str, Any], sort: Sort
     ) -> AsyncIterator[RawBSONDocument]:
         """Go through the documents that fit, each as its bytes. Raises Unavailable."""
-        stored: AsyncCollection[Any] = self._database.get_collection(
-            collection, codec_options=_RAW, read_preference=ReadPreference.PRIMARY
-        )
         try:
-            async for document in stored.find(where, session=self.session, sort=sort):
+            async for document in documents(
+                self._database, collection, where, sort, session=self.session
+            ):
                 yield document
         except OperationFailure as error:
             if error.code in _GONE:
