@@ -46,6 +46,8 @@ NO_MONEY = {
     "Reader.flags_of": "moderation",
     "Reader.lease": "who of the workers may work",
     "Reader.policies": "a change of the configuration",
+    "Reader.admin_account": "who may administer the service",
+    "Reader.admin_session": "an admin's logout",
 }
 """What commands read in their unit of work that no command reads which moves money."""
 
