@@ -208,7 +208,7 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "oracle_min_aiba_per_ton": _AMOUNT,
         "oracle_max_aiba_per_ton": _AMOUNT,
         "oracle_fallback_aiba_per_ton": _AMOUNT,
-        "oracle_last_updated_at": _AMOUNT,
+        "oracle_last_updated_at": (0, 253_402_300_799_999),
         "automation_min_cap_aiba": _AMOUNT,
         "automation_max_cap_aiba": _AMOUNT,
         "course_completion_badge_mint_cost_ton_nano": _AMOUNT,
