@@ -17,14 +17,16 @@ from typing import Final
 from aiba_domain.claims.claim import ChainView, Claim, ClaimState
 from aiba_domain.claims.commands import BY_BATTLE, BY_REQUEST, claim_id
 from aiba_domain.claims.model import MAX_SEQNO, MAX_VALID_UNTIL, ClaimTerms
+from aiba_domain.economy.ledger import CHAIN, CLAIMS, Posting, player_account
 from aiba_domain.errors import InvalidInput
 from aiba_domain.instants import SECOND
 from aiba_domain.legacy.values import NOBODY, Document, Plain, born, number
-from aiba_domain.money import MAX_AMOUNT
+from aiba_domain.money import MAX_AMOUNT, Currency
 
 WITHDRAWAL: Final = "withdraw_to_chain"
 SOURCES: Final = (BY_REQUEST, BY_BATTLE)
 _SIGNATURE_BYTES: Final = 64
+_CONFIRMED: Final = "claim_confirmed"
 
 Canonical = Callable[[str], str]
 """Writes an address in its canonical form; raises InvalidInput for a text that is none."""
@@ -124,6 +126,27 @@ def claim(of: Issued, last: int, last_at: int) -> Claim:
         seen = ChainView(seqno=last - 1, time_s=last_at // SECOND)
         return base.settled(ClaimState.CONFIRMED, seen, last_at)
     return base
+
+
+def postings(of: Claim) -> tuple[Posting, ...]:
+    """Return what a claim moves out of its player's balance: what it would have moved here."""
+    moves = [(player_account(of.player_id), CLAIMS, WITHDRAWAL)]
+    if not of.is_open:
+        moves.append((CLAIMS, CHAIN, _CONFIRMED))
+    return tuple(
+        Posting(
+            currency=Currency.AIBA,
+            amount=of.terms.amount,
+            debit=debit,
+            credit=credit,
+            reason=reason,
+            arena="vault",
+            league="global",
+            source_type=of.source_type,
+            source_id=of.request_id,
+        )
+        for debit, credit, reason in moves
+    )
 
 
 def _claim_in(row: Document | None) -> Plain:

@@ -46,8 +46,13 @@ _STAGING: Final = Path("legacy-import") / "staging.db"
     help=f"Where rows without a place go; {_ARCHIVE} in the data directory if not given.",
 )
 @click.option("--jetton-master", help="What withdrawals were signed for; else AIBA_JETTON_MASTER.")
+@click.option(
+    "--signer-memory",
+    type=click.Path(path_type=Path),
+    help="Write what `aiba signer import` must know of the claims that came over.",
+)
 @click.option("--batch", type=click.IntRange(1, 2_000), default=200, show_default=True)
-def import_legacy(
+def import_legacy(  # noqa: PLR0913 - the command's options
     *,
     uri: str | None,
     uri_file: IO[str] | None,
@@ -56,6 +61,7 @@ def import_legacy(
     report: Path | None,
     archive: Path | None,
     jetton_master: str | None,
+    signer_memory: Path | None,
     batch: int,
 ) -> None:
     """Import the service before from its MongoDB, which is only read, into an unused store.
@@ -69,7 +75,11 @@ def import_legacy(
         raise click.UsageError("give the source by --from or by --from-file")
     settings = settings_or_exit()
     parts = _parts()
-    configured = settings.ton.jetton_master if settings.ton else ""
+    if signer_memory is not None and settings.ton is None:
+        raise click.UsageError("--signer-memory needs TON_NETWORK and its contracts to be set")
+    ton = settings.ton
+    configured = ton.jetton_master if ton else ""
+    network = {"network": ton.network} if ton else {}
     wish = parts["importing"].Wish(
         archive=archive or settings.data_dir / _ARCHIVE,
         staging=settings.data_dir / _STAGING,
@@ -77,6 +87,8 @@ def import_legacy(
         accepted=frozenset(map(Code, accept)) - NEVER,
         dry_run=dry_run,
         batch=batch,
+        signer_memory=signer_memory,
+        **network,
     )
     with told() as tell:
         try:

@@ -7,7 +7,7 @@ from math import floor
 from aiba_adapters.codec import decode, encode
 from aiba_adapters.legacy.staging import Row, Staging
 from aiba_domain.claims.commands import BY_BATTLE, BY_REQUEST
-from aiba_domain.economy.ledger import CHAIN, CLAIMS, held_account
+from aiba_domain.economy.ledger import held_account, player_account
 from aiba_domain.idempotency import parse_key
 from aiba_domain.legacy import claims
 from aiba_domain.legacy.accounts import OPENING
@@ -78,8 +78,9 @@ class ClaimPlan:
             if claim.is_open:
                 self._look_at_flight(issued)
             draft = Draft(records=[claim])
-            account = CLAIMS if claim.is_open else CHAIN
+            account = player_account(issued.owner)
             draft.post(_AIBA, amount, OPENING, account, _REASON, issued.owner)
+            draft.moves += [(None, posting) for posting in claims.postings(claim)]
             yield draft
 
     def _hold(self, owner: str, units: int, used: tuple[str, str, str] | None) -> Draft:

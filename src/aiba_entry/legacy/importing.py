@@ -15,9 +15,12 @@ from aiba_domain.legacy.claims import Canonical
 from aiba_domain.legacy.findings import Code, Findings
 from aiba_domain.legacy.units import Unit, fits
 from aiba_domain.ports import Reader, Store
+from aiba_domain.signing import interchange_json
+from aiba_domain.signing.model import Network
 from aiba_entry.legacy.archive import Archive
 from aiba_entry.legacy.plan import Plan, Terms
 from aiba_entry.legacy.proof import Proof, prove, source_totals
+from aiba_entry.legacy.signer_memory import memory_of
 from aiba_entry.legacy.writing import Begun, ImportRefused, begin, end, look, put
 
 BATCH: Final = 200
@@ -29,7 +32,10 @@ _ONE_OWNER: Final = ("player:", "guild:", "held:", "legacy:player:", "legacy:deb
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wish:
-    """What an operator asks for. `accepted` are the kinds of findings whose rules are accepted."""
+    """What an operator asks for. `accepted` are the kinds of findings whose rules are accepted.
+
+    `signer_memory` is where to write what a signer on `network` must remember, None for nowhere.
+    """
 
     archive: Path
     staging: Path
@@ -37,6 +43,8 @@ class Wish:
     accepted: frozenset[Code] = frozenset()
     dry_run: bool = False
     batch: int = BATCH
+    signer_memory: Path | None = None
+    network: Network = Network.MAINNET
 
 
 @dataclass(slots=True, kw_only=True)
@@ -102,6 +110,9 @@ async def run_import(
         await begin(store, Begun(source=staging.digest, at=at, batch=batch))
         await _write(store, staging, terms, result, tell)
         await _prove(store, staging, terms, result, tell)
+        if wish.signer_memory is not None:
+            memory = memory_of(Plan(staging, terms).units(), wish.network)
+            wish.signer_memory.write_text(interchange_json.write(memory), encoding="utf-8")
         if result.proof and not result.proof.faults:
             await end(store, Begun(source=staging.digest, at=at, batch=batch), result.proof.state)
         return result

@@ -1,6 +1,8 @@
 """Playing on an imported store: balances, battles, training, claims, and what was used before."""
 
+import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,8 +20,16 @@ from aiba_domain.economy.ledger import CHAIN, CLAIMS
 from aiba_domain.errors import DomainError
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import IncomingPayment
-from aiba_domain.ports import Store
+from aiba_domain.ports import Reader, Store
+from aiba_domain.signing import interchange_json
 from aiba_domain.testing.playground import Playground
+from aiba_entry.backups.claims import (
+    ClaimBook,
+    by_signer,
+    moves_claims,
+    on_chain,
+    read_claims,
+)
 from tests.contract.legacy.support import NOW, imported, wish
 from tests.support.node_layout import HASH, WALLETS, MemorySource, sound
 
@@ -136,6 +146,26 @@ def test_claims_are_paid_or_given_back_by_the_chain_alone(site: Playground) -> N
     held = site.read(lambda read: read.accounts())
     assert held[CHAIN, Currency.AIBA] == 300
     assert held[CLAIMS, Currency.AIBA] == 120
+
+
+def test_a_drill_finds_the_claims_sound_and_the_signer_up_to_them(tmp_path: Path) -> None:
+    """What a drill asks of claims, ledger and signer holds for those that came over."""
+    store, memory = MemoryStore(), tmp_path / "memory.json"
+    asked = replace(wish(tmp_path), signer_memory=memory)
+    asyncio.run(imported(MemorySource(sound()), store, asked))
+
+    async def look(read: Reader) -> ClaimBook:
+        return await read_claims(read, [each for each in read.entries() if moves_claims(each)])
+
+    book = asyncio.run(store.read(look))
+    assert book.faults == ()
+    assert len(book.claims) == 4
+    protection = interchange_json.read(memory.read_text(encoding="utf-8"))
+    findings = by_signer(book, protection, None, time_s=0)
+    assert findings.faults == findings.lost == ()
+    assert len(protection.claims) == 3
+    seen = {target: ChainView(seqno=1, time_s=0) for target in book.recipients}
+    assert on_chain(book, seen, None).faults == ()
 
 
 def test_the_days_emission_counts_against_its_caps(site: Playground) -> None:
