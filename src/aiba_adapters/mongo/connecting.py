@@ -38,15 +38,20 @@ _OURS: Final[Mapping[str, Any]] = {
 }
 
 
-def connect(uri: str, meter: Meter | None = None) -> tuple[Client, Database]:
+def connect(
+    uri: str, meter: Meter | None = None, *, is_patient: bool = False
+) -> tuple[Client, Database]:
     """Make a client for the running event loop, which tells a meter of itself; name its database.
 
+    A patient one waits for an answer as long as the connection lives: to make an index takes long.
     Raises Unfit for a URI that is none or names no database; no text repeats the URI.
     """
     given = uri.lower()
     options: dict[str, Any] = {
         name: value for name, value in DEFAULTS.items() if f"{name.lower()}=" not in given
     }
+    if is_patient:
+        options["socketTimeoutMS"] = 0
     if meter is not None:
         options["event_listeners"] = listeners(meter)
     try:
@@ -97,7 +102,7 @@ async def make_schema(uri: str) -> list[str]:
 
     Raises as `open_store` does, also for what is there and other than declared.
     """
-    client, database = connect(uri)
+    client, database = connect(uri, is_patient=True)
     try:
         _refuse(await server_problems(client))
         with _said():
@@ -117,7 +122,7 @@ async def opened(uri: str, *, name: str | None = None) -> AsyncIterator[Database
 
     Raises as `open_store` does; what the driver says meanwhile is Unavailable.
     """
-    client, database = connect(uri)
+    client, database = connect(uri, is_patient=True)
     try:
         _refuse(await server_problems(client))
         yield database if name is None else client[name]

@@ -13,6 +13,7 @@ from pymongo import ASCENDING, MongoClient
 from pymongo.database import Database
 
 from aiba_adapters.mongo import MongoStore, Unfit, open_store
+from aiba_adapters.mongo.connecting import connect
 from aiba_adapters.mongo.documents import SHAPES
 from aiba_adapters.mongo.migrations import STEPS
 from aiba_domain.ports import Unavailable
@@ -183,3 +184,19 @@ def test_the_other_commands_work_on_it(aiba: Callable[..., "click.testing.Result
     audited = aiba("audit")
     assert audited.exit_code == 0
     assert audited.output.endswith("sound\n")
+
+
+def test_a_schema_is_made_however_long_an_index_takes() -> None:
+    """The service's own bound, and the URI's, would end the wait for an index of a large ledger."""
+
+    async def bounds() -> list[float | None]:
+        clients = [
+            connect("mongodb://db/aiba?socketTimeoutMS=5000", is_patient=each)[0]
+            for each in (False, True)
+        ]
+        found = [client.options.pool_options.socket_timeout for client in clients]
+        for client in clients:
+            await client.close()
+        return found
+
+    assert asyncio.run(bounds()) == [5.0, None]
