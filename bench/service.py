@@ -64,15 +64,21 @@ def _answer(data: BattleBody, request: Request[Any, Any, Any]) -> Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A running service: where it listens, and which broker each player has."""
+    """A running service: its process, where it listens, and which broker each player has."""
 
+    pid: int
     port: int
     brokers: Mapping[str, str]
 
 
 @contextmanager
-def started(data_dir: Path, *, players: int) -> Iterator[Served]:
-    """Run the service on a database as a process; end it with a signal and wait for it."""
+def started(
+    data_dir: Path, *, players: int, more: Mapping[str, str] | None = None
+) -> Iterator[Served]:
+    """Run the service on a database as a process; end it with a signal and wait for it.
+
+    `more` are variables of its environment besides the usual ones.
+    """
     environ = {
         **os.environ,
         **SECRETS,
@@ -83,6 +89,7 @@ def started(data_dir: Path, *, players: int) -> Iterator[Served]:
         "RATE_LIMIT_PER_MINUTE": _MOST,
         "BATTLE_RATE_LIMIT_PER_MINUTE": _MOST,
         "LOG_LEVEL": "INFO",
+        **(more or {}),
     }
     process = subprocess.Popen(
         [sys.executable, "-m", "bench.service", str(players)],
@@ -94,7 +101,7 @@ def started(data_dir: Path, *, players: int) -> Iterator[Served]:
         line = process.stdout.readline() if process.stdout else b""
         if not line:
             raise RuntimeError("the service did not start; its own words are above")
-        yield Served(**json.loads(line))
+        yield Served(pid=process.pid, **json.loads(line))
     finally:
         stop(process)
 

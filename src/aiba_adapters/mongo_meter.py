@@ -18,6 +18,7 @@ COMMANDS: Final = frozenset(
         "killCursors",
         "aggregate",
         "insert",
+        "bulkWrite",
         "update",
         "delete",
         "commitTransaction",

@@ -102,6 +102,11 @@ class Server:
             )
         self.command({"ping": 1}, patience_s=_PATIENCE_S)
 
+    @property
+    def pid(self) -> int | None:
+        """The process, None while there is none."""
+        return None if self._process is None else self._process.pid
+
     def kill(self) -> None:
         """End it with SIGKILL, as a machine that loses its power does."""
         self._end(signal.SIGKILL)

@@ -11,6 +11,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
 from aiba_adapters.mongo.documents import Documents, UnitShape
+from aiba_adapters.mongo.emitting import Common, Terms
 from aiba_adapters.mongo.failures import (
     UNAUTHORIZED,
     Failure,
@@ -20,7 +21,6 @@ from aiba_adapters.mongo.failures import (
     text_of,
     trouble_of,
 )
-from aiba_adapters.mongo.leases import CapLeases
 from aiba_adapters.mongo.transaction import DURABLE, Transaction
 from aiba_adapters.mongo.unit_of_work import MongoUnitOfWork, void_marker
 from aiba_adapters.mongo.waiting import Patience
@@ -60,20 +60,20 @@ class Attempts:
         self,
         client: Client,
         documents: Documents,
-        caps: CapLeases,
+        common: Common,
         patience: Patience,
         meter: Meter,
     ) -> None:
         """Work on a client; `patience` is for the outcome of a commit."""
         self._client = client
         self._documents = documents
-        self._caps = caps
+        self._common = common
         self._patience = patience
         self._meter = meter
         self._abandoned: list[Any] = []
         """Sessions whose transaction may still be open: the connection broke during it."""
 
-    async def once(self, work: Work[T], share: int, *, with_history: bool) -> T:
+    async def once(self, work: Work[T], terms: Terms) -> T:
         """Run `work` in one transaction, and return its result after the commit.
 
         Raises Again if nothing happened and another run may do better, and OutcomeUnknown.
@@ -85,11 +85,11 @@ class Attempts:
                 Transaction(session, self._documents),
                 self._documents,
                 unit_id=uuid.uuid4().hex,
-                share=share,
-                caps=self._caps,
+                terms=terms,
+                common=self._common,
             )
             try:
-                result = await _run(unit, work, with_history=with_history)
+                result = await _run(unit, work, with_history=terms.with_history)
             except BaseException:
                 if is_cut(unit.failure):
                     self._abandoned.append(session.session_id)
@@ -99,6 +99,7 @@ class Attempts:
             finally:
                 unit.close()
             await self._commit(session, unit)
+            unit.committed()
             return result
 
     async def _end_abandoned(self) -> None:
@@ -212,5 +213,9 @@ def _meaning(error: Exception) -> Exception:
     kind = kind_of(driver)
     if kind is Failure.OTHER:
         return Unavailable(text_of(driver))
-    violation = error if isinstance(error, InvariantViolation) else None
-    return Again(kind, trouble_of(driver), violation or Unavailable(text_of(driver)))
+    cause: Exception = Unavailable(text_of(driver))
+    if isinstance(error, InvariantViolation):
+        cause = error
+    elif kind is Failure.DUPLICATE:
+        cause = InvariantViolation("a key is taken")
+    return Again(kind, trouble_of(driver), cause)

@@ -15,7 +15,8 @@ from aiba_adapters.mongo.failures import text_of
 from aiba_adapters.mongo.fitness import Unfit, server_problems, transaction_problems
 from aiba_adapters.mongo.leases import CapLeases
 from aiba_adapters.mongo.monitoring import listeners
-from aiba_adapters.mongo.store import AT_ONCE, PATIENCE_MS, MongoStore
+from aiba_adapters.mongo.shares import AT_ONCE
+from aiba_adapters.mongo.store import PATIENCE_MS, MongoStore
 from aiba_adapters.mongo.turns import TurnLost, TurnTaken
 from aiba_adapters.mongo_meter import Meter, Unmetered
 from aiba_adapters.steps import SchemaTooNew

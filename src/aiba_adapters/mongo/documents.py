@@ -652,11 +652,15 @@ class ClaimDayShape(Shape):
 
 
 class AccountShape(Shape):
-    """An account's balances by currency, or one share of a system account's."""
+    """An account's balances by currency, or one share of a system account's.
+
+    A share of an emission account may hold `room` (see `rooms`).
+    """
 
     collection = "accounts"
     account: str
     held: dict[str, int]
+    room: dict[str, Any] | None = None
 
     class Settings:
         """The collection."""
@@ -710,7 +714,10 @@ def found_by(accounts: Iterable[str]) -> list[str]:
 
 
 class AnswerShape(Shape):
-    """The first answer under a key; its id is principal, command and key as one JSON list."""
+    """The first answer under a key; its id is principal, command and key as one JSON list.
+
+    Among them is one document with a `mark` alone (see `kept`).
+    """
 
     collection = "answers"
     principal: str
@@ -728,10 +735,15 @@ class AnswerShape(Shape):
 
 
 class LockShape(Shape):
-    """Something that units must not change at once, though they share no document."""
+    """Something that units must not change at once, though they share no document.
+
+    A berth (see `berths`) is one that a process holds for itself `until` an instant in ms.
+    """
 
     collection = "locks"
     touched: int = 0
+    by: str | None = None
+    until: int | None = None
 
     class Settings:
         """The collection."""

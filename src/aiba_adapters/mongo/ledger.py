@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import IO, Any, Final
 
 import bson
-from pymongo import ASCENDING, DESCENDING, UpdateOne
+from pymongo import ASCENDING, DESCENDING
 
 from aiba_adapters.mongo.documents import AccountShape, UnitShape, found_by
+from aiba_adapters.mongo.rooms import DayRooms, Room
 from aiba_adapters.mongo.shares import SHARES, document_id, is_shared_out
 from aiba_adapters.mongo.transaction import Stored, Transaction
 from aiba_domain.economy.emission import EmissionUse
@@ -24,9 +25,28 @@ from aiba_domain.ports import Entry, Movement
 
 _AFTER_ALL: Final = "\U0010ffff"
 _IN_MEMORY: Final = 8 * 1024 * 1024
+_RECENT: Final = 8
 _CURRENCY: Final = {currency.value: currency for currency in Currency}
 
 Balances = dict[str, int]
+
+
+class Recent:
+    """The accounts held in shares that a store's units posted to last."""
+
+    def __init__(self) -> None:
+        """Know of none."""
+        self._names: dict[str, None] = {}
+
+    def note(self, account: str) -> None:
+        """Note that an account was posted to."""
+        self._names.pop(account, None)
+        self._names[account] = None
+        if len(self._names) > _RECENT:
+            del self._names[next(iter(self._names))]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(tuple(self._names))
 
 
 class LedgerWanted(BaseException):
@@ -40,11 +60,18 @@ class LedgerWanted(BaseException):
 class Ledger:
     """What one unit of work sees of the ledger and does to it."""
 
-    def __init__(self, transaction: Transaction, share: int) -> None:
-        """Work in a transaction, on share number `share` of what is held in shares."""
+    def __init__(self, transaction: Transaction, share: int, recent: Recent) -> None:
+        """Work in a transaction, on share number `share` of what is held in shares.
+
+        The shares of `recent` accounts are fetched along with what is asked for first, since this
+        unit will likely post to them.
+        """
         self._transaction = transaction
         self._share = share
+        self._recent = recent
         self._known: dict[str, Balances] = {}
+        self._rooms: dict[str, Room] = {}
+        self._spent: set[str] = set()
         self._history: IO[bytes] | None = None
         self.posted: list[tuple[int, Posting]] = []
         self.touched: set[str] = set()
@@ -68,8 +95,13 @@ class Ledger:
 
     async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
         """Return what a UTC day has emitted."""
+        return (await self.day(day)).use
+
+    async def day(self, day: str) -> DayRooms:
+        """Return what a UTC day has emitted, and the room that its shares hold."""
         prefix = emission_prefix(day)
         found: dict[Currency, dict[str, int]] = {}
+        rooms: dict[str, tuple[str, Room]] = {}
         stored = await self._transaction.all(
             AccountShape, {"account": {"$gt": prefix, "$lt": prefix + _AFTER_ALL}}
         )
@@ -78,7 +110,31 @@ class Ledger:
             for currency, balance in each["held"].items():
                 arenas = found.setdefault(_CURRENCY[currency], {})
                 arenas[arena] = arenas.get(arena, 0) - balance
-        return {currency: EmissionUse(by_arena=arenas) for currency, arenas in found.items()}
+            rooms[each["_id"]] = (arena, Room.of(each))
+        use = {currency: EmissionUse(by_arena=arenas) for currency, arenas in found.items()}
+        return DayRooms(day=day, use=use, rooms=rooms)
+
+    async def fetch(self, accounts: Iterable[str]) -> None:
+        """Read the documents, or own shares, of accounts that will be asked for one by one."""
+        await self._fetch(document_id(account, self._share) for account in accounts)
+
+    async def room(self, account: str) -> Room:
+        """Return the room that this unit's share of an emission account holds."""
+        key = document_id(account, self._share)
+        await self._fetch((key,))
+        return self._rooms.get(key, Room())
+
+    def spend(self, account: str, left: Room) -> None:
+        """Leave so much room to this unit's share, written with its next posting."""
+        key = document_id(account, self._share)
+        self._rooms[key] = left
+        self._spent.add(key)
+
+    def put_room(self, key: str, account: str, room: Room) -> None:
+        """Write what room a share holds."""
+        how: dict[str, Any] = {"$setOnInsert": {"account": account, "held": {}}}
+        self._transaction.change(AccountShape, key, how | room.change(), upsert=True)
+        self._rooms[key] = room
 
     async def held_under(self, prefix: str) -> dict[str, dict[Currency, int]]:
         """Return the balances of the accounts whose names begin with `prefix`, by what follows."""
@@ -133,20 +189,18 @@ class Ledger:
                 for key, balance in moved.items():
                     changes.setdefault(key, (account, {}))[1][currency.value] = balance
                     self._known[key][currency.value] = balance
-        await self._transaction.update(
-            AccountShape,
-            [
-                UpdateOne(
-                    {"_id": key},
-                    {
-                        "$set": {f"held.{name}": balance for name, balance in held.items()},
-                        "$setOnInsert": {"account": account},
-                    },
-                    upsert=True,
-                )
-                for key, (account, held) in sorted(changes.items())
-            ],
-        )
+        for key, (account, held) in sorted(changes.items()):
+            fields: dict[str, Any] = {f"held.{name}": balance for name, balance in held.items()}
+            if key in self._spent:
+                fields |= self._rooms[key].change()["$set"]
+                self._spent.remove(key)
+            how = {"$set": fields, "$setOnInsert": {"account": account}}
+            self._transaction.change(AccountShape, key, how, upsert=True)
+            if is_shared_out(account):
+                self._recent.note(account)
+        for key in sorted(self._spent):  # its postings cancel out
+            self._transaction.change(AccountShape, key, self._rooms[key].change(), upsert=False)
+        self._spent.clear()
         self.touched.update(effects)
         self.posted += [(at, posting) for posting in postings]
 
@@ -175,7 +229,7 @@ class Ledger:
             await self._fetch((account,))
             return {account: self._known[account]}
         for stored in await self._transaction.all(AccountShape, {"account": account}):
-            self._known.setdefault(stored["_id"], dict(stored["held"]))
+            self._take(stored)
         mine = document_id(account, self._share)
         self._known.setdefault(mine, {})
         prefix = account + "#"
@@ -190,10 +244,34 @@ class Ledger:
         missing = [key for key in keys if key not in self._known]
         if not missing:
             return
+        expected = (document_id(account, self._share) for account in self._recent)
+        missing += [key for key in expected if key not in self._known and key not in missing]
+        where = {"_id": missing[0] if len(missing) == 1 else {"$in": missing}}
+        for stored in await self._transaction.all(AccountShape, where):
+            self._take(stored)
         for key in missing:
-            self._known[key] = {}
-        for stored in await self._transaction.all(AccountShape, {"_id": {"$in": missing}}):
+            self._known.setdefault(key, {})
+
+    def _take(self, stored: Stored) -> None:
+        """Know a document; what is known already is newer, or the same."""
+        if stored["_id"] not in self._known:
             self._known[stored["_id"]] = dict(stored["held"])
+            self._rooms[stored["_id"]] = Room.of(stored)
+
+    async def merge(self, account: str) -> bool:
+        """Put the shares of an account together in one, without room; tell if there were others."""
+        stored = await self._transaction.all(AccountShape, {"account": account})
+        if len(stored) < 2:  # noqa: PLR2004 - nothing to put together
+            return False
+        total: dict[str, int] = defaultdict(int)
+        for each in stored:
+            for currency, balance in each["held"].items():
+                total[currency] += int(balance)
+        kept, *others = sorted(each["_id"] for each in stored)
+        self._transaction.put(AccountShape, {"_id": kept, "account": account, "held": dict(total)})
+        for key in others:
+            self._transaction.remove(AccountShape, key)
+        return True
 
     async def fetch_history(self) -> None:
         """Read the whole history in its order, to a file where it is long."""

@@ -16,8 +16,6 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
 
-from pymongo import UpdateOne
-
 from aiba_adapters.mongo.documents import (
     AccountShape,
     ClaimDayShape,
@@ -62,19 +60,15 @@ class Locks:
         """Note that the unit has written a document, which is a lock by itself."""
         self._written.add((shape, key))
 
-    async def touch(self) -> None:
+    def touch(self) -> None:
         """Touch everything noted, in an order that all units share."""
         for shape in sorted(self._read, key=lambda each: each.collection):
-            updates = [
-                UpdateOne(
-                    {"_id": key},
-                    {"$inc": {"touched": 1}} | ({"$setOnInsert": dict(absent)} if absent else {}),
-                    upsert=bool(absent) or shape is LockShape,
-                )
-                for key, absent in sorted(self._read[shape].items(), key=lambda each: each[0])
-                if (shape, key) not in self._written
-            ]
-            await self._transaction.update(shape, updates)
+            for key, absent in sorted(self._read[shape].items(), key=lambda each: each[0]):
+                if (shape, key) not in self._written:
+                    how = {"$inc": {"touched": 1}}
+                    made = {"$setOnInsert": dict(absent)} if absent else {}
+                    upsert = bool(absent) or shape is LockShape
+                    self._transaction.change(shape, key, how | made, upsert=upsert)
 
 
 def claim_day_id(day: str, player_id: str) -> str:

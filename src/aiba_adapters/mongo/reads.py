@@ -31,7 +31,7 @@ from aiba_adapters.mongo.documents import (
     RecordShape,
     SessionShape,
 )
-from aiba_adapters.mongo.leases import CapLeases
+from aiba_adapters.mongo.kept import MARK, KeptReads
 from aiba_adapters.mongo.ledger import Ledger
 from aiba_adapters.mongo.locks import Locks, claim_day_id
 from aiba_adapters.mongo.shares import is_shared_out
@@ -77,14 +77,13 @@ _OLDEST = [("created_at", ASCENDING), ("_id", ASCENDING)]
 class MongoReads:
     """Implements the port's reads, and notes in `locks` what a unit depends on by them."""
 
-    def __init__(self, transaction: Transaction, ledger: Ledger, caps: CapLeases) -> None:
+    def __init__(self, transaction: Transaction, ledger: Ledger, kept: KeptReads) -> None:
         """Read in a transaction."""
         self._transaction = transaction
+        self._kept = kept
         self._ledger = ledger
-        self._caps = caps
         self._locks = Locks(transaction)
         self._owners: dict[str, str] = {}
-        self._days: set[str] = set()
 
     async def player(self, player_id: str) -> Player | None:
         return await self._record(PlayerShape, player_id)
@@ -145,12 +144,19 @@ class MongoReads:
         return await self._records(BattleShape, where, sort=_NEWEST, limit=limit)
 
     async def mode(self, key: str) -> GameMode | None:
-        return await self._record(ModeShape, key, lock=False)
+        async def read() -> GameMode | None:
+            return await self._record(ModeShape, key, lock=False)
+
+        found: GameMode | None = await self._kept.get(f"mode {key}", read)
+        return found
 
     async def modes(self) -> Sequence[GameMode]:
-        modes: list[GameMode] = await self._records(ModeShape, {})
-        modes.sort(key=lambda mode: (mode.arena, mode.league, mode.key))
-        return modes
+        async def read() -> Sequence[GameMode]:
+            modes: list[GameMode] = await self._records(ModeShape, {})
+            return sorted(modes, key=lambda mode: (mode.arena, mode.league, mode.key))
+
+        found: Sequence[GameMode] = await self._kept.get("modes", read)
+        return found
 
     async def guild_of(self, player_id: str) -> Guild | None:
         self._locks.name(f"guild_of:{player_id}")
@@ -310,19 +316,27 @@ class MongoReads:
         return await self._records(AuditShape, where, sort=[("_id", ASCENDING)], limit=limit)
 
     async def epoch(self) -> SeedEpoch | None:
-        found: list[SeedEpoch] = await self._records(
-            EpochShape, {}, sort=[("_id", DESCENDING)], limit=1
-        )
-        return found[0] if found else None
+        async def read() -> SeedEpoch | None:
+            found: list[SeedEpoch] = await self._records(
+                EpochShape, {}, sort=[("_id", DESCENDING)], limit=1
+            )
+            return found[0] if found else None
+
+        newest: SeedEpoch | None = await self._kept.get("epoch", read)
+        return newest
 
     async def epochs(self) -> Sequence[SeedEpoch]:
         return await self._records(EpochShape, {}, sort=[("_id", ASCENDING)])
 
     async def policy(self) -> EconomyPolicy:
-        found: list[EconomyPolicy] = await self._records(
-            PolicyShape, {}, sort=[("_id", DESCENDING)], limit=1
-        )
-        return found[0]
+        async def read() -> EconomyPolicy:
+            found: list[EconomyPolicy] = await self._records(
+                PolicyShape, {}, sort=[("_id", DESCENDING)], limit=1
+            )
+            return found[0]
+
+        newest: EconomyPolicy = await self._kept.get("policy", read)
+        return newest
 
     async def policies(self, *, before: int | None, limit: int) -> Sequence[EconomyPolicy]:
         where = {} if before is None else {"_id": {"$lt": before}}
@@ -334,16 +348,7 @@ class MongoReads:
         return await self._ledger.balances(account)
 
     async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
-        self._days.add(day)
-        return await self._caps.use(self, day)
-
-    async def emitted_in_all(self, day: str) -> Mapping[Currency, EmissionUse]:
-        """Return what a UTC day has emitted, by this unit's snapshot and its own postings."""
         return await self._ledger.emitted(day)
-
-    def lock(self, name: str) -> None:
-        """Let no two units that lock `name` be committed at once."""
-        self._locks.name(name)
 
     async def spent(self, day: str) -> Mapping[str, Mapping[Currency, int]]:
         return await self._ledger.held_under(sink_prefix(day))
@@ -369,7 +374,11 @@ class MongoReads:
         return self._ledger.entries()
 
     async def remembered(self, scope: Scope) -> Remembered | None:
-        stored = await self._transaction.one(AnswerShape, {"_id": answer_id(scope)})
+        key = answer_id(scope)
+        found = await self._transaction.all(AnswerShape, {"_id": {"$in": [key, MARK]}})
+        by_id = {each["_id"]: each for each in found}
+        self._kept.see(by_id.get(MARK))
+        stored = by_id.get(key)
         if stored is None:
             return None
         outcome = decode_outcome(scope.command, accepted=stored["accepted"], text=stored["reply"])

@@ -1,16 +1,21 @@
-"""One transaction of the driver: its session, what failed in it, and when it began."""
+"""One transaction of the driver: its session, what failed in it, and when it began.
+
+What a unit writes is kept back until it reads or ends, and then sent by few commands. So a unit
+holds what it writes to for a moment only, which makes it unlikely that its process dies just then.
+"""
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Final
 
 from bson import Timestamp
-from pymongo import ReadPreference, UpdateOne, WriteConcern
+from pymongo import ReadPreference, WriteConcern
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from aiba_adapters.mongo.documents import Collection, Documents, Shape
+from aiba_adapters.mongo.documents import Collection, Documents, HealthShape, Shape
+from aiba_adapters.mongo.writes import Kind, Write, send
 
 DURABLE: Final = WriteConcern(w="majority", j=True)
 """On the disk of a majority of the replica set."""
@@ -28,6 +33,7 @@ class Transaction:
         """Work in a session whose transaction has been started."""
         self._session = session
         self._documents = documents
+        self._pending: list[Write] = []
         self.failure: PyMongoError | None = None
         self.stamp: Timestamp | None = None
 
@@ -38,10 +44,17 @@ class Transaction:
             read_concern=SNAPSHOT, write_concern=DURABLE, read_preference=ReadPreference.PRIMARY
         )
 
+    async def begin(self) -> None:
+        """See that the transaction has begun on the server, which it does by a read."""
+        if self.stamp is None:
+            with self._noted():
+                await self._in(HealthShape).find_one({}, session=self._session)
+
     async def one(
         self, shape: type[Shape], where: Mapping[str, Any], **options: Any
     ) -> Stored | None:
         """Return the first document that fits."""
+        await self.flush()
         with self._noted():
             return await self._in(shape).find_one(where, session=self._session, **options)
 
@@ -49,12 +62,14 @@ class Transaction:
         self, shape: type[Shape], where: Mapping[str, Any], **options: Any
     ) -> list[Stored]:
         """Return all documents that fit."""
+        await self.flush()
         with self._noted():
             found = self._in(shape).find(where, session=self._session, **options)
             return await found.to_list()
 
     async def count(self, shape: type[Shape], where: Mapping[str, Any]) -> int:
         """Return how many documents fit."""
+        await self.flush()
         with self._noted():
             return await self._in(shape).count_documents(where, session=self._session)
 
@@ -69,32 +84,37 @@ class Transaction:
         self, shape: type[Shape], where: Mapping[str, Any], **options: Any
     ) -> AsyncIterator[Stored]:
         """Go through the documents that fit."""
+        await self.flush()
         with self._noted():
             async for stored in self._in(shape).find(where, session=self._session, **options):
                 yield stored
 
-    async def insert(self, shape: type[Shape], stored: Stored) -> None:
+    def insert(self, shape: type[Shape], stored: Stored) -> None:
         """Add a document."""
-        with self._noted():
-            await self._in(shape).insert_one(stored, session=self._session)
+        self._pending.append(Write(Kind.INSERT, shape, stored["_id"], stored))
 
-    async def put(self, shape: type[Shape], stored: Stored) -> None:
+    def put(self, shape: type[Shape], stored: Stored) -> None:
         """Write a document in place of the one with its id, if there is one."""
-        with self._noted():
-            await self._in(shape).replace_one(
-                {"_id": stored["_id"]}, stored, upsert=True, session=self._session
-            )
+        self._pending.append(Write(Kind.PUT, shape, stored["_id"], stored, upsert=True))
 
-    async def remove(self, shape: type[Shape], key: object) -> None:
+    def remove(self, shape: type[Shape], key: object) -> None:
         """Remove a document."""
-        with self._noted():
-            await self._in(shape).delete_one({"_id": key}, session=self._session)
+        self._pending.append(Write(Kind.REMOVE, shape, key))
 
-    async def update(self, shape: type[Shape], updates: Sequence[UpdateOne]) -> None:
-        """Update documents, all by one command."""
-        if updates:
-            with self._noted():
-                await self._in(shape).bulk_write(updates, session=self._session)
+    def change(
+        self, shape: type[Shape], key: object, how: Mapping[str, Any], *, upsert: bool
+    ) -> None:
+        """Change a document by update operators; with `upsert` it is made if it isn't there."""
+        self._pending.append(Write(Kind.CHANGE, shape, key, how, upsert=upsert))
+
+    async def flush(self) -> None:
+        """Send what was kept back."""
+        if not self._pending:
+            return
+        pending, self._pending = self._pending, []
+        await self.begin()
+        with self._noted():
+            await send(self._session, self._documents, pending)
 
     def _in(self, shape: type[Shape]) -> Collection:
         return self._documents.collection(shape)

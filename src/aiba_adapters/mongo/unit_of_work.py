@@ -14,15 +14,15 @@ from aiba_adapters.mongo.documents import (
     ClaimShape,
     Documents,
     GuildShape,
-    HealthShape,
     LetterShape,
     UnitShape,
 )
+from aiba_adapters.mongo.emitting import Common, Emitting, Terms
 from aiba_adapters.mongo.failures import is_duplicate
-from aiba_adapters.mongo.leases import CapLeases
+from aiba_adapters.mongo.kept import KeptReads
 from aiba_adapters.mongo.ledger import Ledger
 from aiba_adapters.mongo.locks import claim_day_id
-from aiba_adapters.mongo.reads import AUDIT_LOCK, MongoReads, answer_id, target_lock
+from aiba_adapters.mongo.reads import AUDIT_LOCK, answer_id, target_lock
 from aiba_adapters.mongo.transaction import Stored, Transaction
 from aiba_adapters.mongo.values import pack_int, unpack_int
 from aiba_domain.administration.model import AuditRow
@@ -31,16 +31,15 @@ from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
-from aiba_domain.economy.ledger import Posting, emission_prefix
+from aiba_domain.economy.ledger import Posting
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.guilds.model import Guild
 from aiba_domain.moderation.model import Flag
-from aiba_domain.money import Currency
 from aiba_domain.outbox.model import Letter
 from aiba_domain.ports import Remembered
 
 
-class MongoUnitOfWork(MongoReads):
+class MongoUnitOfWork(Emitting):
     """Implements the unit of work. The store starts and commits its transaction."""
 
     def __init__(
@@ -49,16 +48,16 @@ class MongoUnitOfWork(MongoReads):
         documents: Documents,
         *,
         unit_id: str,
-        share: int,
-        caps: CapLeases,
+        terms: Terms,
+        common: Common,
     ) -> None:
         """Work in a transaction, under an id that no other unit has."""
-        self._own_ledger = Ledger(transaction, share)
-        super().__init__(transaction, self._own_ledger, caps)
+        self._own_ledger = Ledger(transaction, terms.share, common.recent)
+        super().__init__(
+            transaction, self._own_ledger, KeptReads(transaction, common.kept), terms, common.caps
+        )
         self._documents = documents
         self._failure: Exception | None = None
-        self._has_changed = False
-        self._has_written = False
         self.id = unit_id
 
     @property
@@ -80,13 +79,12 @@ class MongoUnitOfWork(MongoReads):
         if not self._has_written:
             return
         if self._has_changed:
-            await self._spend()
             for account in self._own_ledger.touched:
                 self._locks.written(AccountShape, account)
-            await self._locks.touch()
-        if self._transaction.stamp is None:
-            await self._transaction.one(HealthShape, {})
-        await self._transaction.insert(UnitShape, self._marker())
+            self._locks.touch()
+        await self._transaction.begin()
+        self._transaction.insert(UnitShape, self._marker())
+        await self._transaction.flush()
 
     def close(self) -> None:
         """Let go of what it holds."""
@@ -121,19 +119,21 @@ class MongoUnitOfWork(MongoReads):
         remember: Remembered | None,
     ) -> None:
         if postings:
+            await self._spend(postings)
             await self._own_ledger.post(at, postings)
         for record in changed:
             await self._keep(record)
         for record in removed:
-            await self._drop(record)
+            self._drop(record)
         if remember:
-            await self._transaction.insert(AnswerShape, _answer(remember))
+            self._transaction.insert(AnswerShape, _answer(remember))
         self._has_changed = self._has_changed or bool(postings or changed or removed)
         self._has_written = self._has_written or self._has_changed or remember is not None
 
     async def _keep(self, record: Record) -> None:
         """Keep a record in place of the one with the same key, and lock what that changes."""
         shape, stored = self._documents.write(record)
+        self._kept.change(record)
         if isinstance(record, Broker):
             self._lock_owners(record)
         elif isinstance(record, Guild):
@@ -149,22 +149,22 @@ class MongoUnitOfWork(MongoReads):
         elif isinstance(record, AuditRow):
             self.lock(AUDIT_LOCK)
         if shape.unchanging:
-            await self._transaction.insert(shape, stored)
+            self._transaction.insert(shape, stored)
         else:
-            await self._transaction.put(shape, stored)
+            self._transaction.put(shape, stored)
         self._locks.written(shape, stored["_id"])
 
-    async def _drop(self, record: Record) -> None:
+    def _drop(self, record: Record) -> None:
         """Remove a record; only brokers and letters are ever removed."""
         if isinstance(record, Letter):
-            await self._transaction.remove(LetterShape, record.id)
+            self._transaction.remove(LetterShape, record.id)
             self._locks.written(LetterShape, record.id)
             return
         if not isinstance(record, Broker):
             msg = f"a {type(record).__name__} is never removed"
             raise NotImplementedError(msg)
         self.lock(f"brokers_of:{record.owner_id}")
-        await self._transaction.remove(BrokerShape, record.id)
+        self._transaction.remove(BrokerShape, record.id)
         self._locks.written(BrokerShape, record.id)
 
     def _lock_owners(self, broker: Broker) -> None:
@@ -207,19 +207,8 @@ class MongoUnitOfWork(MongoReads):
         stored = await self._transaction.one(ClaimDayShape, {"_id": key})
         amount = move + (unpack_int(stored["amount"]) if stored else 0)
         fields = {"day": day, "player_id": player_id, "amount": pack_int(amount)}
-        await self._transaction.put(ClaimDayShape, {"_id": key, **fields})
+        self._transaction.put(ClaimDayShape, {"_id": key, **fields})
         self._locks.written(ClaimDayShape, key)
-
-    async def _spend(self) -> None:
-        """Account for what was emitted on days that the unit has looked at."""
-        for day in sorted(self._days):
-            prefix = emission_prefix(day)
-            amounts: dict[tuple[str, Currency], int] = {}
-            for _at, posting in self._own_ledger.posted:
-                if posting.debit.startswith(prefix):
-                    place = (posting.debit.removeprefix(prefix), posting.currency)
-                    amounts[place] = amounts.get(place, 0) + posting.amount
-            await self._caps.spend(self, day, amounts)
 
     def _marker(self) -> Stored:
         """Return the document by which the unit is known to be committed."""

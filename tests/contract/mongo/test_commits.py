@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aiba_adapters.mongo import MongoStore, OutcomeUnknown, open_store
+from aiba_adapters.mongo import MongoStore, OutcomeUnknown, open_store, writes
 from aiba_domain.application.audit import audit_store
 from aiba_domain.money import Currency
 from aiba_domain.ports import Unavailable, UnitOfWork
@@ -16,7 +16,10 @@ from tests.support.mongo import failing, give, server_uri, uri_of, with_database
 from tests.support.mongo_proxy import Cut, Proxy, proxy_to
 
 AT = 1_767_268_800_000
-COMMANDS = ("find", "update", "insert", "delete", "commitTransaction")
+OF_OLDER = ("insert", "update", "delete")
+"""The commands by which a server without `bulkWrite` is written to."""
+
+COMMANDS = ("find", "bulkWrite", "commitTransaction", *OF_OLDER)
 CODES = {
     "shutting down": 91,
     "interrupted": 11600,
@@ -31,6 +34,13 @@ TRANSIENT = ["TransientTransactionError"]
 def _proxy() -> Iterator[Proxy]:
     with proxy_to(server_uri()) as proxy:
         yield proxy
+
+
+@pytest.fixture(name="older")
+def _older(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the server be one that lacks `bulkWrite` where a command of such ones is struck."""
+    if request.node.callspec.params["command"] in OF_OLDER:
+        monkeypatch.setattr(writes, "has_bulk_write", lambda _client: False)
 
 
 class Stage:
@@ -82,6 +92,7 @@ def _stage(tmp_path: Path, proxy: Proxy) -> Iterator[Stage]:
             runner.run(each.close())
 
 
+@pytest.mark.usefixtures("older")
 @pytest.mark.parametrize("when", Cut, ids=lambda cut: cut.name.lower())
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_cut_connection_doubles_and_loses_nothing(
@@ -98,6 +109,7 @@ def test_a_cut_connection_doubles_and_loses_nothing(
     stage.check(3)
 
 
+@pytest.mark.usefixtures("older")
 @pytest.mark.parametrize("code", CODES.values(), ids=CODES)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_refused_command_doubles_and_loses_nothing(stage: Stage, command: str, code: int) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from aiba_adapters.mongo import MongoStore, open_store
-from aiba_adapters.mongo.shares import SHARES
 from aiba_domain.application.audit import audit_store
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.money import Currency
@@ -72,23 +71,24 @@ def test_players_are_not_in_each_others_way(
 ) -> None:
     """64 writers on 64 players share sink and chain; fewer than 1 in 100 units run again."""
     runner, one, other = pair
-    one._places._base, other._places._base = 0, SHARES // 2
+    runner.run(one.transact(spending(WRITERS)))  # the first entry changes an index of this server
     runner.run(train_all((one, other), 3))
     conflicts = one.counts.conflicts + other.counts.conflicts
     assert conflicts <= 3 * WRITERS // 100
     report = runner.run(audit_store(one))
     assert report.is_sound, report.faults
-    assert Desk(runner, one).balance(SINK) == 3 * WRITERS
+    assert Desk(runner, one).balance(SINK) == 3 * WRITERS + 1
 
 
 def test_processes_that_meet_part(pair: tuple[asyncio.Runner, MongoStore, MongoStore]) -> None:
-    """Two that began at the same shares are in each other's way once, and then no more."""
+    """One that posts to another's shares is in its way, and finds shares of its own."""
     runner, one, other = pair
-    one._places._base = other._places._base = 0
     runner.run(train_all((one, other), 1))
-    assert one.counts.conflicts + other.counts.conflicts > 0
-    assert one._places._base != other._places._base
-    one._places._base, other._places._base = 0, SHARES // 2  # as a draw nearly always has it
+    other._berth.number = one._berth.number
+    for _ in range(3):
+        other._berth._due_ms = 0  # as a conflict brings it about, a moment later
+        runner.run(train_all((one, other), 1))
+    assert one._berth.number != other._berth.number
     one.counts.conflicts = other.counts.conflicts = 0
     runner.run(train_all((one, other), 1))
     assert one.counts.conflicts + other.counts.conflicts <= 1

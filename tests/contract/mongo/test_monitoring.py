@@ -111,7 +111,7 @@ def _stage(tmp_path: Path, proxy: Proxy) -> Iterator[Stage]:
 def test_commands_and_connections_are_counted(stage: Stage) -> None:
     """Each command once with its time; connections are there, in use, and closed."""
     of = stage.metrics.of
-    kinds = ("find", "insert", "update", "delete", "commitTransaction")
+    kinds = ("find", "bulkWrite", "commitTransaction")
     before = {name: of("commands_total", command=name, result="ok") for name in kinds}
     stage.pay("a")
     for name, count in before.items():
@@ -175,12 +175,12 @@ def test_one_outage_is_one_reconnect(stage: Stage, monkeypatch: pytest.MonkeyPat
 def test_one_cut_connection_is_one_reconnect(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command whose connection breaks gives up the pool; the unit runs again."""
     monkeypatch.setattr(stage.store.patience, "seconds", PATIENCE_S)
-    with stage.proxy.cutting("insert", Cut.BEFORE):
+    with stage.proxy.cutting("bulkWrite", Cut.BEFORE):
         stage.pay("a")
     stage.runner.run(stage.metrics.reconnected())
     of = stage.metrics.of
     assert of("reconnects_total") == 1
-    assert of("commands_total", command="insert", result="network") == 1
+    assert of("commands_total", command="bulkWrite", result="network") == 1
     assert of("unit_retries_total", reason="network") >= 1
 
 
@@ -201,23 +201,23 @@ def test_units_that_run_again_are_counted_by_reason(
     """By what the server says, which the failed command counts as too."""
     monkeypatch.setattr(stage.store.patience, "seconds", PATIENCE_S)
     with failing(
-        server_uri(), ("insert",), errorCode=code, errorLabels=TRANSIENT, mode={"times": 1}
+        server_uri(), ("bulkWrite",), errorCode=code, errorLabels=TRANSIENT, mode={"times": 1}
     ):
         stage.pay("a")
     of = stage.metrics.of
     assert of("unit_retries_total", reason=trouble) == 1
-    assert of("commands_total", command="insert", result=trouble) == 1
+    assert of("commands_total", command="bulkWrite", result=trouble) == 1
 
 
 def test_what_passes_by_no_retry_is_refused(stage: Stage) -> None:
     """A unit that is refused for good isn't run again."""
     with (
-        failing(server_uri(), ("insert",), errorCode=13, mode={"times": 1}),
+        failing(server_uri(), ("bulkWrite",), errorCode=13, mode={"times": 1}),
         pytest.raises(Unavailable),
     ):
         stage.pay("a")
     of = stage.metrics.of
-    assert of("commands_total", command="insert", result=Trouble.REFUSED) == 1
+    assert of("commands_total", command="bulkWrite", result=Trouble.REFUSED) == 1
     assert sum(of("unit_retries_total", reason=each) for each in Trouble) == 0
 
 

@@ -36,7 +36,7 @@ class TestMongoStore(StoreContract):
     @contextlib.contextmanager
     def outage(self, adapter: MongoStore) -> Iterator[None]:
         """Let the server refuse every write and every commit as one that is shutting down."""
-        commands = ("insert", "update", "delete", "commitTransaction")
+        commands = ("bulkWrite", "insert", "update", "delete", "commitTransaction")
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(adapter.patience, "seconds", 0.2)
             with failing(server_uri(), commands, errorCode=91):

@@ -52,7 +52,9 @@ class Worker:
 
     def finished(self) -> list[str]:
         """Return all further lines of a process that ends by itself, and well."""
-        rest, errors = self._process.communicate()
+        assert self._process.stdout is not None
+        rest = self._process.stdout.read()  # with what `line` has read beyond its line
+        _, errors = self._process.communicate()
         if self._process.returncode:
             raise AssertionError("the adapter's own process failed:\n" + errors)
         return rest.splitlines()
