@@ -25,9 +25,8 @@ BEGIN: Final = "begin"
 END: Final = "end"
 _PRINCIPAL: Final = "system:legacy"
 _COMMAND: Final = "legacy.import"
-_IMPORTED: Final = Refused(code="requestId already used")
+_CODE: Final = "requestId already used"
 _USED: Final = "legacy"
-_CODE: Final = "legacy import"
 
 
 class ImportRefused(Exception):  # noqa: N818 - named for what was refused
@@ -90,9 +89,7 @@ async def _require_empty(read: Reader, now: int) -> None:
 async def begin(store: Store, begun: Begun) -> None:
     """Note that an import begins."""
     details: dict[str, str | int] = {"batch": begun.batch, "plan": PLAN_VERSION}
-    await _note(
-        store, BEGIN, begun.source, Refused(code="legacy import", details=details), begun.at
-    )
+    await _note(store, BEGIN, begun.source, Refused(code=_CODE, details=details), begun.at)
 
 
 async def end(store: Store, begun: Begun, state: str) -> None:
@@ -143,7 +140,7 @@ async def put(store: Store, unit: Unit, at: int) -> bool:
 def used(key: UsedKey, at: int) -> Remembered:
     """Return the memory of a key that no command of a player can match any more."""
     scope = Scope(principal=f"{Role.PLAYER}:{key.player_id}", command=key.command, key=key.key)
-    return Remembered(scope=scope, fingerprint=_USED, outcome=_IMPORTED, at=at)
+    return Remembered(scope=scope, fingerprint=_USED, outcome=Refused(code=_CODE), at=at)
 
 
 def note_scope(name: str) -> Scope:
