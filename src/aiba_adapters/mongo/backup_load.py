@@ -22,6 +22,7 @@ from aiba_adapters.backups.ports import PlaceOccupied, Tell
 from aiba_adapters.mongo import migrations, schema
 from aiba_adapters.mongo.backup import KEPT, STEPS_KEPT, file_of, kept_of
 from aiba_adapters.mongo.documents import (
+    SHAPES,
     Database,
     HealthShape,
     LockShape,
@@ -80,8 +81,11 @@ async def load(
     async with Turn.taken(database, doing="putting a backup back", now=now) as turn:
         await _require_place(database, manifest)
         await turn.batch(lambda session: _begin(database, turn, manifest, session))
+        # Indexes before documents: so there is no long work that a death would undo.
+        numbers = range(1, manifest.schema + 1)
+        made = [name for number in numbers for name in migrations.made_by(number)]
         async with turn.kept():
-            await schema.make(database, [shape.collection for shape in KEPT])
+            await schema.make(database, [*made, *(shape.collection for shape in SHAPES)])
         total = sum(facts.size for facts in manifest.files.values())
         before = 0
         for shape in KEPT:
@@ -96,9 +100,6 @@ async def load(
                     tell("restore", before + fill.done, total)
             before += size
         async with turn.kept():
-            numbers = range(1, manifest.schema + 1)
-            made = [name for number in numbers for name in migrations.made_by(number)]
-            await schema.make(database, [*made, HealthShape.collection, LockShape.collection])
             await _verify(database, manifest, tell)
         steps = (folder / file_of(COLLECTION)).read_bytes()
         if _facts([steps]) != manifest.files.get(file_of(COLLECTION)):
