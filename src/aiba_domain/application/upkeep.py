@@ -38,8 +38,10 @@ async def prepare(pipeline: Pipeline, store: Store, seeds: SeedSecrets) -> None:
             # Another process opened one first, which is looked at next.
 
 
-async def rotate_seed(pipeline: Pipeline, store: Store, seeds: SeedSecrets) -> EpochReply:
-    """Close the open epoch, reveal its secret if it is at hand, and open the next.
+async def rotate_seed(
+    pipeline: Pipeline, store: Store, seeds: SeedSecrets, who: Principal = SERVICE
+) -> EpochReply:
+    """Close the open epoch, reveal its secret if it is at hand, and open the next, for `who`.
 
     Raises DomainError if another process rotated at the same moment.
     """
@@ -50,7 +52,7 @@ async def rotate_seed(pipeline: Pipeline, store: Store, seeds: SeedSecrets) -> E
         commitment=commitment(number + 1, seeds.secret(number + 1)),
         secret=seeds.secret(number) if epoch and _holds(epoch, seeds) else None,
     )
-    return (await pipeline.execute(SERVICE, command)).reply()
+    return (await pipeline.execute(who, command)).reply()
 
 
 def _holds(epoch: SeedEpoch, seeds: SeedSecrets) -> bool:

@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final
 
+from aiba_domain.administration.model import AuditChange
 from aiba_domain.application.handler import OPERATORS, Handler
-from aiba_domain.decision import Accepted, Command, Context, Record, Refused
+from aiba_domain.decision import Accepted, Command, Context, Record, Refused, Role
 from aiba_domain.fairness.epochs import SeedEpoch, close_epoch, keeps_promise, reveal_epoch
 from aiba_domain.ports import Reader
 
@@ -54,7 +55,16 @@ def decide_rotation(
             return Refused(code="secret is not the committed one", details={"epoch": number})
         closed = reveal_epoch(closed, command.secret)
     changed: tuple[Record, ...] = (closed, opened)
-    return Accepted(reply=EpochReply(opened=opened, closed=closed), changed=changed)
+    reply = EpochReply(opened=opened, closed=closed)
+    return Accepted(reply=reply, changed=changed, audit=_told(state, opened, context))
+
+
+def _told(before: SeedEpoch, after: SeedEpoch, context: Context) -> tuple[AuditChange, ...]:
+    """Tell of an operator's rotation; the service's own are told by the epochs themselves."""
+    if context.principal.role is not Role.OPERATOR:
+        return ()
+    shown = [{"number": each.number, "commitment": each.commitment} for each in (before, after)]
+    return (AuditChange(subject="seed-epoch", before=shown[0], after=shown[1]),)
 
 
 HANDLERS = (

@@ -5,7 +5,7 @@ import json
 import click
 
 from aiba_domain.application.upkeep import rotate_seed
-from aiba_entry.cli.session import with_container
+from aiba_entry.cli.session import OPERATOR, with_container
 from aiba_entry.container import Container
 from aiba_entry.http.wire import Json, epoch_json
 
@@ -20,7 +20,8 @@ def rotate() -> None:
     """Close the open epoch, reveal its secret, and open the next; also while a server runs."""
 
     async def work(container: Container) -> Json:
-        reply = await rotate_seed(container.pipeline(), container.store(), container.seeds())
+        parts = container.pipeline(), container.store(), container.seeds()
+        reply = await rotate_seed(*parts, OPERATOR)
         closed = epoch_json(reply.closed) if reply.closed else None
         return {"closed": closed, "opened": epoch_json(reply.opened)}
 

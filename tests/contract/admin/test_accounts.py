@@ -45,7 +45,7 @@ def test_an_account_lives_from_its_making_to_its_end(game: Game, root: Panel) ->
     role = told[1][1]
     assert (role["before"]["role"], role["after"]["role"]) == ("viewer", "superadmin")
     assert "$2" not in root.get("/api/admin/audit?limit=200").text, "no hash is on record"
-    assert "$2" not in root.get(ACCOUNTS).text
+    assert "$2" not in root.get(ACCOUNTS).text, "D-58: nor shown to anybody"
 
 
 def test_what_makes_no_account_is_refused_by_its_field(root: Panel) -> None:

@@ -8,7 +8,9 @@ import pytest
 
 from aiba_domain.application import pipeline
 from aiba_domain.application.admin_records import AdminRecords
+from aiba_domain.application.upkeep import rotate_seed
 from aiba_domain.moderation.commands import BanPlayer
+from aiba_entry.cli.session import OPERATOR
 from tests.contract.admin.conftest import MakeGame
 from tests.contract.game.support import Game, data_of
 from tests.support.admins import EMAIL, PASSWORD, Panel, refusal_of
@@ -83,6 +85,14 @@ def test_an_admins_repeated_act_is_one_row(game: Game) -> None:
     game.operate(BanPlayer(player_id="42", minutes=5, reason="a reason"))
     first, *_ = root.trail()
     assert (first["adminEmail"], first["action"]) == ("operator", "moderation.ban_player")
+    parts = game.container.pipeline(), game.store, game.seeds
+    game.run(rotate_seed(*parts))
+    assert root.trail()[0] == first, "what the service does by itself is no admin's act"
+    game.run(rotate_seed(*parts, OPERATOR))
+    rotated, *_ = root.trail()
+    assert (rotated["adminEmail"], rotated["action"]) == ("cli", "fairness.rotate")
+    (change,) = rotated["changes"]
+    assert (change["before"]["number"], change["after"]["number"]) == (2, 3)
 
 
 def test_a_changed_row_is_refused_and_found(game: Game, root: Panel) -> None:
