@@ -25,14 +25,17 @@ from pymongo.monitoring import (
 from aiba_adapters.legacy.source import LegacySource
 from aiba_adapters.memory import MemoryStore
 from aiba_adapters.sqlite import SqliteStore
+from aiba_domain.battle.commands import RunBattle
+from aiba_domain.battle.resolve import Emission
 from aiba_domain.legacy.findings import RULES, Code
 from aiba_domain.ports import Store
+from aiba_domain.testing.playground import Playground
 from aiba_entry.cli.import_legacy import import_legacy
 from aiba_entry.legacy.operating import refuse_same_place
 from aiba_entry.legacy.writing import ImportRefused
 from tests.contract.legacy.support import ALL, NOW, Died, Dying, imported, wish
 from tests.support.mongo import empty_uri, open_mongo
-from tests.support.node_layout import FAULTS, MASTER, planted, write
+from tests.support.node_layout import FAULTS, MASTER, MemorySource, at, planted, sound, write
 
 READS = {"find", "getMore", "listCollections", "count", "killCursors", "endSessions", "hello"}
 SECRET = "correct-horse-battery"
@@ -128,6 +131,28 @@ async def alone(source_uri: str, folder: Path) -> str:
         result = await imported(source, MemoryStore(), wish(folder))
     assert result.proof is not None
     return result.proof.state
+
+
+@pytest.mark.parametrize(("left", "paid"), [(0, Emission.CAP_EXCEEDED), (10**6, Emission.GRANTED)])
+def test_the_caps_of_the_day_hold_over_the_cut(tmp_path: Path, left: int, paid: Emission) -> None:
+    """What was emitted there on the day is emitted here, however the store keeps its caps."""
+    rows = sound()
+    (emitted,) = (day["emittedAiba"] for day in rows["economydays"])
+    rows["economyconfigs"][0]["dailyCapAiba"] = emitted + left
+    noon = int(at(180).timestamp() * 1_000)
+
+    async def opened() -> Store:
+        store = await open_mongo(tmp_path)
+        await imported(MemorySource(rows), store, wish(tmp_path), now=noon)
+        return store
+
+    site = Playground(opened, now=noon)
+    mine = site.read(lambda read: read.brokers_of("100"))[0].id
+    command = RunBattle(broker_id=mine, mode_key="prediction")
+    battle = site.play("100", command, "new").reply().battle
+    assert battle.receipt.outcome.proposed_aiba
+    assert battle.receipt.grant.aiba_emission is paid
+    site.close()
 
 
 def test_source_and_store_are_never_one_database(source_uri: str) -> None:
