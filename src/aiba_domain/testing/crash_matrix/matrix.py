@@ -212,22 +212,29 @@ class Matrix:
     def strikes(self, cell: Cell) -> Iterator[tuple[Scenario, Strike]]:
         """Yield the runs of a cell at this depth: the scenarios, and when the fault strikes."""
         has_run = False
-        for scenario in self._scenarios:
-            if self._parts.lack(scenario.needs):
-                continue
+        for scenario in self._in_order(cell.call):
             for nth in self._when(scenario, cell.call, has_run=has_run):
                 has_run = True
                 yield scenario, Strike(call=cell.call, fault=cell.fault, nth=nth)
 
+    def _in_order(self, call: str) -> list[Scenario]:
+        """Return the scenarios that can be lived through; where one will do, the likely first."""
+        able = [each for each in self._scenarios if not self._parts.lack(each.needs)]
+        if self._depth is Depth.SHORT:
+            able.sort(key=lambda each: call not in each.reaches)
+        return able
+
     def _when(self, scenario: Scenario, call: str, *, has_run: bool) -> Collection[int]:
         """Return which of the times that a scenario makes a call are struck."""
+        is_write = call == "UnitOfWork.write" and scenario.is_command
+        if self._depth is Depth.SHORT and has_run and not is_write:
+            return ()
         times = self._times(scenario, call)
         is_each_time = self._depth is Depth.USUAL and call in EACH_TIME
         if self._depth is Depth.FULL or is_each_time or not times:
             return range(1, times + 1)
         if self._depth is Depth.USUAL and call in IN_EACH_SCENARIO:
             return {1, times}
-        is_write = call == "UnitOfWork.write" and scenario.is_command
         return () if has_run and not is_write else (1,)
 
     def failure_of(self, scenario: Scenario, strike: Strike) -> str | None:
