@@ -12,7 +12,7 @@ from aiba_adapters.mongo import migrations, schema
 from aiba_adapters.mongo.attempts import Client
 from aiba_adapters.mongo.documents import Database, Documents
 from aiba_adapters.mongo.failures import text_of
-from aiba_adapters.mongo.fitness import Unfit, server_problems, transaction_problems
+from aiba_adapters.mongo.fitness import Unfit, advice, server_problems, transaction_problems
 from aiba_adapters.mongo.leases import CapLeases
 from aiba_adapters.mongo.monitoring import listeners
 from aiba_adapters.mongo.shares import AT_ONCE
@@ -167,3 +167,14 @@ def _said() -> Iterator[None]:
 def now() -> int:
     """Return the instant in ms, by which processes judge each other's leases."""
     return time.time_ns() // 1_000_000
+
+
+async def advice_for(uri: str) -> list[str]:
+    """Return what of a server's settings an operator had better know. Raises Unavailable."""
+    client, _ = connect(uri)
+    try:
+        return await advice(client)
+    except PyMongoError as error:
+        raise Unavailable(text_of(error)) from error
+    finally:
+        await client.close()

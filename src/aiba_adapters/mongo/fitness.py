@@ -12,6 +12,9 @@ from aiba_adapters.mongo.transaction import DURABLE, SNAPSHOT, cluster_time
 _LEAST_WIRE_VERSION: Final = 21
 _LEAST_VERSION: Final = "MongoDB 7.0"
 
+LIFETIME_S: Final = 60
+"""How long the server lets a transaction live at the most, which is its default."""
+
 
 class Unfit(Exception):  # noqa: N818 - named for the state of the server
     """The server or its database can't be used; `problems` says why, one by one."""
@@ -32,6 +35,26 @@ async def server_problems(client: "AsyncMongoClient[dict[str, Any]]") -> list[st
     if int(hello.get("maxWireVersion", 0)) < _LEAST_WIRE_VERSION:
         found.append(f"it is older than {_LEAST_VERSION}")
     return found
+
+
+async def advice(client: "AsyncMongoClient[dict[str, Any]]") -> list[str]:
+    """Return what of the server's settings an operator had better know; nothing refuses a start."""
+    name = "transactionLifetimeLimitSeconds"
+    unseen = f"whether {name} is {LIFETIME_S} or less can't be seen"
+    try:
+        found = await client.admin.command({"getParameter": 1, name: 1})
+    except OperationFailure:
+        return [f"{unseen}: it isn't permitted"]
+    if name not in found:
+        return [f"{unseen}: the server doesn't say"]
+    if int(found[name]) <= LIFETIME_S:
+        return []
+    note = (
+        f"{name} is {found[name]}: what a process had written that dies between its writes and"
+        f" their commit stays locked for so long, and entries count as settled before; set"
+        f" {LIFETIME_S}"
+    )
+    return [note]
 
 
 async def transaction_problems(database: Database) -> list[str]:

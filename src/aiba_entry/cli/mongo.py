@@ -33,7 +33,10 @@ def init() -> None:
 
 @mongo.command()
 def check() -> None:
-    """Say what the server or the schema lacks; exit with 1 if it lacks anything."""
+    """Say what the server or the schema lacks; exit with 1 if it lacks anything.
+
+    Notes are of settings that may be meant so.
+    """
 
     async def work(adapter: Any, uri: str) -> None:  # noqa: ANN401 - the adapter's module
         store = await adapter.open_store(uri)
@@ -42,6 +45,8 @@ def check() -> None:
             click.echo(f"fit; the primary is {await store.primary()}")
         finally:
             await store.close()
+        for each in await adapter.advice_for(uri):
+            click.echo(f"note: {each}", err=True)
 
     _on_database(work)
 
