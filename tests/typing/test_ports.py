@@ -14,9 +14,11 @@ from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.system.seeds import DerivedSeedSecrets
 from aiba_adapters.telegram import TelegramIdentities
+from aiba_adapters.telegram.notifier import TelegramNotifier
 from aiba_adapters.toncenter import Meter, ToncenterReader
 from aiba_adapters.toncenter.meter import Unmetered
 from aiba_domain.claims.ports import ChainReader, VaultReader
+from aiba_domain.outbox.ports import Notifier
 from aiba_domain.payments.ports import PaymentReader
 from aiba_domain.players.ports import Identities, Sessions
 from aiba_domain.ports import (
@@ -29,6 +31,7 @@ from aiba_domain.ports import (
     UnitOfWork,
 )
 from aiba_domain.testing.chain import ModelReader
+from aiba_domain.testing.crash_matrix.letters import Postman
 from aiba_domain.testing.doubles import FixedSeeds, SettableClock, Tally
 from aiba_domain.testing.faults import FaultyStore
 from aiba_entry.chain_metrics import ChainMetrics
@@ -109,3 +112,8 @@ def nothing_passes_by_accident(clock: SystemClock, memory: MemoryStore) -> None:
     store: Store = clock  # type: ignore[assignment]
     limiter: RateLimiter = memory  # type: ignore[assignment]
     del store, limiter
+
+
+def notifiers(telegram: TelegramNotifier, postman: Postman) -> tuple[Notifier, ...]:
+    """Whoever brings letters brings them as the port says."""
+    return telegram, postman
