@@ -19,6 +19,7 @@ from aiba_domain.battle.mode_commands import SaveMode
 from aiba_domain.battle.modes import GameMode, mode_id
 from aiba_domain.battle.receipt import verify
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
+from aiba_domain.brokers.mint_commands import FailMint, MintBroker
 from aiba_domain.brokers.model import STARTER_ENERGY, Broker
 from aiba_domain.claims.claim import ClaimState
 from aiba_domain.claims.commands import (
@@ -30,8 +31,10 @@ from aiba_domain.claims.commands import (
 )
 from aiba_domain.decision import Accepted, Command, Principal, Refused, Role
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily, ClaimDailyCombo
-from aiba_domain.economy.policy import EconomyPolicy
+from aiba_domain.economy.config_commands import AdjustCap
+from aiba_domain.economy.policy import EconomyPolicy, next_version
 from aiba_domain.economy.rewards import RewardRates
+from aiba_domain.economy.treasury_commands import CreditUser
 from aiba_domain.errors import DomainError
 from aiba_domain.fairness.commands import EpochReply
 from aiba_domain.guilds.model import Guild
@@ -71,12 +74,20 @@ _CLAIMS: Final = tuple(
     for key in KEYS
 )
 """The claims that players may have."""
+_JOBS: Final = tuple(
+    derive_id("mint", player, key, broker)
+    for player, own in _OWN.items()
+    for key in KEYS[:2]
+    for broker in own
+)
+"""Mint jobs that players may have."""
 
 CAST: Final = Cast(
     player_ids=(*PLAYERS, "4"),
     broker_ids=(*(broker for own in _OWN.values() for broker in own), derive_id("nobody's")),
     mode_keys=MODES,
     claim_ids=_CLAIMS,
+    job_ids=_JOBS,
 )
 COMMANDS: Final = commands(CAST)
 _BY_PLAYERS: Final = tuple(kind for kind in COMMANDS if Role.PLAYER in HANDLERS[kind].roles)
@@ -211,7 +222,9 @@ class ArenaMachine(RuleBasedStateMachine):
 
     @rule(command=_issued_by_operators(), key=st.none() | st.sampled_from(KEYS))
     def operate(self, command: Command[Any], key: str | None) -> None:
-        """An operator changes the policy or a mode, or bans or unbans someone."""
+        """An operator changes the policy or a mode, moves money, or bans or unbans someone."""
+        if HANDLERS[type(command)].keyed and key is None:
+            key = f"operators-{len(self.firsts)}"
         self._perform(Call(principal=OPERATOR, command=command, key=key))
 
     @rule(player=st.sampled_from(PLAYERS), command=_issued_by_operators())
@@ -389,8 +402,23 @@ class ArenaMachine(RuleBasedStateMachine):
             self.claims.add(("starter", player, ""))
         elif isinstance(reply, ClaimReply):
             self._book_claim(call.command, reply)
+        else:
+            self._book_operation(call.command, reply)
+
+    def _book_operation(self, command: Command[Any], reply: Any) -> None:  # noqa: ANN401 - of any command
+        """Enter what an operator gave, took or gave back, and which policy there is now."""
+        if isinstance(command, CreditUser):
+            account = f"player:{command.player_id}"
+            self.auditor.expect(account, "AIBA", command.aiba_delta)
+            self.auditor.expect(account, "NEUR", command.neur_delta)
+        elif isinstance(command, FailMint):
+            self.auditor.expect(f"player:{reply.job.player_id}", "AIBA", reply.job.aiba_paid)
+        elif isinstance(command, AdjustCap) and reply.previous is not None:
+            changes = {"daily_cap_aiba": reply.cap}
+            self.policy = next_version(self.policy, changes, self.play.clock.now())
         elif isinstance(getattr(reply, "policy", None), EconomyPolicy):
-            assert reply.policy.version == self.policy.version + 1
+            made = reply.policy.version - self.policy.version
+            assert made == 1 or (made == 0 and not isinstance(command, ChangePolicy))
             self.policy = reply.policy
             self.most_energy = max(self.most_energy, self.policy.battle_max_energy)
 
@@ -427,6 +455,7 @@ class ArenaMachine(RuleBasedStateMachine):
             Repair: ("NEUR", self.policy.repair_neur_cost),
             Upgrade: ("AIBA", self.policy.upgrade_aiba_cost),
             Combine: ("NEUR", self.policy.combine_neur_cost),
+            MintBroker: ("AIBA", self.policy.mint_aiba_cost),
         }
 
     def _claim(self, what: str, player: str) -> None:

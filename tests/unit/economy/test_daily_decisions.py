@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aiba_domain.administration.model import AuditChange
 from aiba_domain.decision import Accepted, Context, Principal, Refused
 from aiba_domain.economy.commands import (
     ChangePolicy,
@@ -257,8 +258,9 @@ def test_a_changed_policy_is_answered_and_kept() -> None:
     asked = context(EconomyPolicy(version=4))
     policy = EconomyPolicy(version=5, effective_at=NOON, mint_aiba_cost=7)
     change = ChangePolicy(changes={"mint_aiba_cost": 7})
+    kept = AuditChange.between("policy:economy", EconomyPolicy(version=4), policy)
     assert decide_policy(None, change, asked) == Accepted(
-        reply=PolicyReply(policy=policy), changed=(policy,)
+        reply=PolicyReply(policy=policy), changed=(policy,), audit=(kept,)
     )
     wrong = ChangePolicy(changes={"mint_aiba_cost": -1})
     assert decide_policy(None, wrong, asked) == Refused(

@@ -20,6 +20,7 @@ from aiba_domain.testing.mutants.model import (
     kill,
     kill_all,
 )
+from aiba_domain.testing.mutants.operators import OPERATOR_MUTANTS
 from aiba_domain.testing.mutants.play import PLAY_MUTANTS
 from aiba_domain.testing.mutants.requests import REQUEST_MUTANTS
 from aiba_domain.testing.mutants.store_reads import READ_MUTANTS
@@ -31,6 +32,7 @@ MUTANTS: Final = (
     *REQUEST_MUTANTS,
     *ECONOMY_MUTANTS,
     *PLAY_MUTANTS,
+    *OPERATOR_MUTANTS,
     *CLAIM_MUTANTS,
     *ADAPTER_MUTANTS,
 )

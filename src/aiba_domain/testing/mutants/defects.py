@@ -30,19 +30,15 @@ class Absent:
 _STAKING: Final = Absent(why="nothing can be staked or locked", areas=("stake", "staking", "lock"))
 _MARKET: Final = Absent(why="no broker can be bought from a player", areas=("market", "listing"))
 _REFERRALS: Final = Absent(why="nobody is rewarded for inviting", areas=("referral", "invite"))
-_PRICES: Final = Absent(why="nothing is priced by an exchange rate", areas=("gift", "oracle"))
 
 ABSENT: Final[Mapping[str, Absent]] = {
     "D-23": _MARKET,
     "D-37": _MARKET,
     "D-38": _STAKING,
     "D-44": _REFERRALS,
-    "D-45": Absent(why="no broker is minted", areas=("mint", "nft")),
-    "D-66": _PRICES,
     "D-71": _REFERRALS,
     "D-73": _MARKET,
     "D-75": Absent(why="no boost can be bought", areas=("boost",)),
-    "D-76": _PRICES,
 }
 """The defects of parts that this build hasn't."""
 

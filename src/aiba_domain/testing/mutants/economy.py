@@ -147,7 +147,7 @@ ECONOMY_MUTANTS: Final = (
             ),
         ),
         killed_by=MachineProperty(rule="the_books_agree"),
-        budget=3,
+        budget=8,
         defects=("D-05",),
     ),
     Mutant(

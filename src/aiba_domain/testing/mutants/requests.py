@@ -298,7 +298,7 @@ REQUEST_MUTANTS: Final = (
         id="fingerprint-ignored-in-life",
         breaks="the same, in a random life",
         plant=_by(_SameAnswer),
-        killed_by=MachineProperty(rule="reuse_a_key"),
+        killed_by=MachineProperty(rule="_judge"),
         budget=2,
         defects=("D-30",),
     ),

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeVar, Union, get_args, get_origin, get_type_hi
 from hypothesis import strategies as st
 
 from aiba_domain.application.catalogue import HANDLERS
+from aiba_domain.application.forecast import Scenario
 from aiba_domain.application.handler import Handler
 from aiba_domain.battle.energy import LAST_INSTANT, Energy
 from aiba_domain.battle.engine import Fighter, ModeRules
@@ -30,6 +31,7 @@ from aiba_domain.economy.policy import TokenSplit
 from aiba_domain.economy.rewards import Bonuses, RewardRates
 from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
 from aiba_domain.events import Event
+from aiba_domain.ledger_audit.rows import LedgerPage
 from aiba_domain.money import BPS
 from aiba_domain.payments.model import IncomingPayment, UsedPayment
 from aiba_domain.ports import Remembered, Verdict
@@ -159,6 +161,14 @@ SHAPED: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         SigningRequest,
         terms=claim_terms(),
         payload_hash=st.binary(min_size=HASH_BYTES, max_size=HASH_BYTES),
+    ),
+    LedgerPage: st.builds(LedgerPage, rows=st.just(()), place=texts(), is_end=st.booleans()),
+    Scenario: st.builds(
+        Scenario,
+        days=st.integers(1, 3),
+        players=st.integers(1, 9),
+        average=st.integers(1, 9),
+        seed=st.integers(0, 2**32 - 1),
     ),
     SigningPolicy: st.deferred(_signing_policies),
     TokenSplit: st.builds(

@@ -5,6 +5,7 @@ from typing import Any, Final
 from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.battle.commands import RunBattle
 from aiba_domain.brokers.commands import Combine, GetStarter, Repair, Train, Upgrade
+from aiba_domain.brokers.mint_commands import MintBroker
 from aiba_domain.brokers.model import Broker, Stat
 from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.claim import ChainView
@@ -168,6 +169,7 @@ def _every_command(broker: Broker, other: Broker) -> list[Command[Any]]:
         Upgrade(broker_id=broker.id, stat=Stat.SPEED),
         Combine(base_broker_id=broker.id, sacrifice_broker_id=other.id),
         CreateBrokerWithTon(tx_hash="0" * 64, destination="", network=0, payment=None),
+        MintBroker(broker_id=broker.id),
         ClaimDaily(),
         ClaimDailyCombo(),
         ConnectWallet(address=f"0:{7:064x}"),
