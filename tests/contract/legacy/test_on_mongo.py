@@ -194,7 +194,7 @@ def test_the_command_asks_then_imports_then_has_nothing_to_do(
 
 def test_a_process_that_is_killed_while_it_writes_goes_on(source_uri: str, tmp_path: Path) -> None:
     """SIGKILL at a unit of work: the same command ends the import, and has nothing to do then."""
-    words = ["--from", source_uri, "--jetton-master", MASTER, "--batch", "1"]
+    words = ["--from", source_uri, "--jetton-master", MASTER, "--batch", "3"]
     asked = sorted(code for code in ALL if RULES[code].decision)
     words += [word for code in asked for word in ("--accept", code)]
     environ = {**os.environ, "APP_ENV": "dev", "AIBA_DATA_DIR": str(tmp_path)}
@@ -203,7 +203,7 @@ def test_a_process_that_is_killed_while_it_writes_goes_on(source_uri: str, tmp_p
     with subprocess.Popen(  # noqa: S603 - this repository's own command
         program, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as first:
-        while notes_in(tmp_path) < 20:
+        while notes_in(tmp_path) < 10:
             assert first.poll() is None
         first.kill()
     left = notes_in(tmp_path)

@@ -4,7 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aiba_domain.battle.modes import GameMode
@@ -12,7 +12,8 @@ from aiba_domain.claims.claim import ClaimState, verdict
 from aiba_domain.economy.ledger import net_effects
 from aiba_domain.economy.policy import RANGES, EconomyPolicy
 from aiba_domain.errors import InvalidInput
-from aiba_domain.legacy import claims, history, people, settings, world
+from aiba_domain.legacy import claims, history, people, world
+from aiba_domain.legacy import settings as economy
 from aiba_domain.legacy.accounts import OPENING
 from aiba_domain.legacy.fields import Fields, whole_units
 from aiba_domain.legacy.findings import Book, Findings
@@ -57,6 +58,7 @@ def test_no_unit_is_lost_or_made_by_rounding(value: float | Decimal) -> None:
     assert all(code in found.tallies for _, _, code in found.corrections)
 
 
+@settings(max_examples=40)
 @given(users=st.lists(st.fixed_dictionaries(dict.fromkeys(people.BALANCES, ANYTHING)), min_size=1))
 def test_d01_the_rows_of_a_user_open_with_what_they_hold_together(users: list[Document]) -> None:
     """For any values: the source's sum, less the corrections, is what the books say here."""
@@ -133,16 +135,16 @@ def test_any_ledger_row_is_a_posting_or_kept_aside_with_a_reason(change: Documen
         assert found.losses
 
 
-CONFIG = st.dictionaries(st.sampled_from(sorted(settings.TAKEN)), ANYTHING | st.just({"x": 0.5}))
+CONFIG = st.dictionaries(st.sampled_from(sorted(economy.TAKEN)), ANYTHING | st.just({"x": 0.5}))
 
 
 @given(document=CONFIG)
 def test_any_settings_are_a_valid_policy(document: Document) -> None:
     """D-57: what is out of range becomes the nearest in range and is told."""
     found = Findings()
-    policy = settings.policy(Fields(settings.CONFIG, document, found), EconomyPolicy(), 5)
+    policy = economy.policy(Fields(economy.CONFIG, document, found), EconomyPolicy(), 5)
     assert (policy.version, policy.effective_at) == (2, 5)
-    for name, ours in settings.WHOLE.items():
+    for name, ours in economy.WHOLE.items():
         given_ = number(document.get(name))
         low, high = RANGES[ours]
         if given_ is not None and low <= given_ <= high and given_.denominator == 1:
@@ -156,7 +158,7 @@ def test_d54_a_configured_zero_is_zero() -> None:
     assert isinstance(mode, GameMode)
     assert mode.reward_multiplier_aiba == 0
     document: Document = {"baseRewardAibaPerScore": 0, "streakMultiplierAt7Days": 1.25}
-    policy = settings.policy(Fields(settings.CONFIG, document, Findings()), EconomyPolicy(), 5)
+    policy = economy.policy(Fields(economy.CONFIG, document, Findings()), EconomyPolicy(), 5)
     assert policy.rewards.aiba_per_score == 0
     assert policy.rewards.streak_multiplier_at_7_days == Fraction(5, 4)
 
