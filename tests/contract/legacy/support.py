@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar, cast
 
 from aiba_adapters.legacy.rows import RowSource
 from aiba_domain.legacy.findings import NEVER, RULES, Code
@@ -69,3 +69,47 @@ class Dying:
     async def close(self) -> None:
         """Close."""
         await self._store.close()
+
+
+Write = dict[str, Any]
+
+
+class Lying:
+    """A store that keeps something other than it is given: `spoil` changes what is written."""
+
+    def __init__(self, store: Store, spoil: Callable[[Write], Write]) -> None:
+        """Lie about every write."""
+        self._store = store
+        self._spoil = spoil
+
+    async def transact(self, work: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+        """Run a unit that writes something else."""
+
+        async def spoilt(uow: UnitOfWork) -> T:
+            return await work(cast("UnitOfWork", _Spoilt(uow, self._spoil)))
+
+        return await self._store.transact(spoilt)
+
+    async def read(self, work: Callable[[Reader], Awaitable[T]]) -> T:
+        """Read what there is."""
+        return await self._store.read(work)
+
+    async def check(self) -> None:
+        """Check."""
+        await self._store.check()
+
+    async def close(self) -> None:
+        """Close."""
+        await self._store.close()
+
+
+class _Spoilt:
+    def __init__(self, uow: UnitOfWork, spoil: Callable[[Write], Write]) -> None:
+        self._uow = uow
+        self._spoil = spoil
+
+    async def write(self, **words: Any) -> None:
+        await self._uow.write(**self._spoil(words))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the unit's own
+        return getattr(self._uow, name)

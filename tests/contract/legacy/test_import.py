@@ -3,6 +3,8 @@
 import asyncio
 import json
 import tempfile
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import bson
@@ -12,6 +14,8 @@ from hypothesis import strategies as st
 
 from aiba_adapters.memory import MemoryStore
 from aiba_adapters.sqlite import SqliteStore
+from aiba_domain.battle.model import Battle
+from aiba_domain.brokers.model import Broker
 from aiba_domain.economy.ledger import TREASURY, player_account
 from aiba_domain.legacy.findings import NEVER, RULES, Code
 from aiba_domain.legacy.history import history
@@ -21,7 +25,7 @@ from aiba_domain.ports import Reader, Store
 from aiba_entry.legacy import report
 from aiba_entry.legacy.importing import Result
 from aiba_entry.legacy.writing import ImportRefused
-from tests.contract.legacy.support import ALL, NOW, Died, Dying, imported, wish
+from tests.contract.legacy.support import ALL, NOW, Died, Dying, Lying, Write, imported, wish
 from tests.support.node_layout import (
     FAULTS,
     Fault,
@@ -196,6 +200,53 @@ def test_rows_that_the_server_deletes_by_itself_are_no_change(tmp_path: Path) ->
     rows = sound()
     moving = MemorySource(rows, lambda rows: rows.update(actionrunkeys=[]))
     assert report.outcome(asyncio.run(imported(moving, MemoryStore(), wish(tmp_path)))) == "proven"
+
+
+def _without_battles(words: Write) -> Write:
+    kept = tuple(each for each in words.get("changed", ()) if not isinstance(each, Battle))
+    return {**words, "changed": kept}
+
+
+def _weaker_brokers(words: Write) -> Write:
+    changed = (
+        replace(each, level=1) if isinstance(each, Broker) else each
+        for each in words.get("changed", ())
+    )
+    return {**words, "changed": tuple(changed)}
+
+
+def _one_more(words: Write) -> Write:
+    moved = (replace(each, amount=each.amount + 1) for each in words.get("postings", ()))
+    return {**words, "postings": tuple(moved)}
+
+
+def _without_keys(words: Write) -> Write:
+    note = words.get("remember")
+    is_key = note is not None and note.scope.principal.startswith("player:")
+    return {**words, "remember": None} if is_key else words
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (_without_battles, "a Battle of"),
+        (_weaker_brokers, "a Broker of"),
+        (_one_more, "players AIBA: the source has"),
+        (_without_keys, "a key of"),
+    ],
+)
+def test_a_store_that_holds_something_else_is_not_proven(
+    spoil: Callable[[Write], Write], fault: str, tmp_path: Path
+) -> None:
+    """The proof reads what is there, so whatever differs is found, and the import isn't ended."""
+    store = MemoryStore()
+    lying = Lying(store, spoil)
+    result = asyncio.run(imported(MemorySource(sound()), lying, wish(tmp_path)))
+    assert report.outcome(result) == "not proven"
+    assert result.proof is not None
+    assert any(each.startswith(fault) for each in result.proof.faults)
+    again = asyncio.run(imported(MemorySource(sound()), store, wish(tmp_path)))
+    assert (again.written, report.outcome(again)) == (0, "not proven")
 
 
 AMOUNTS = (
