@@ -15,6 +15,7 @@ import uvloop
 from bench import replay
 from bench.claims import measure_claims
 from bench.devnet import measure_chain
+from bench.mongo import measure_mongo
 from bench.pipelines import measure_pipelines
 from bench.report import Figure, Machine, Report
 from bench.serving import measure_growth, measure_serving
@@ -38,6 +39,7 @@ class Size:
     replays: int = 20_000
     claims: int = 4_000
     chain_claims: int = 400
+    mongo_battles: int = 640
     players: int = 256
 
 
@@ -51,6 +53,7 @@ QUICK: Final = Size(
     battles=1_500,
     claims=2_000,
     chain_claims=100,
+    mongo_battles=192,
 )
 _REPLAYS: Final = {
     "replay, one at a time": ("receipts replayed one at a time, one core", 250_000),
@@ -79,6 +82,12 @@ async def measure(size: Size, folder: Path) -> list[Figure]:
             many=size.many,
             rounds=size.rounds,
             battles=size.battles,
+            players=size.players,
+        ),
+        *await measure_mongo(
+            rounds=size.rounds,
+            battles=size.mongo_battles,
+            seconds=4 * size.seconds,
             players=size.players,
         ),
     ]
