@@ -51,15 +51,21 @@ Document = Mapping[str, Plain]
 NOBODY: Final[Document] = {}
 _LAST_MS: Final = 253_402_300_799_999
 _SECOND: Final = 1_000
+_MOST_DIGITS: Final = 400
 
 
 def number(value: Plain) -> Fraction | None:
-    """Return a finite number exactly, None for anything else; a bool is no number."""
+    """Return a finite number exactly, None for anything else; a bool is no number.
+
+    Nor is a decimal far outside what a double can hold: nobody could write it down.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     if isinstance(value, float) and not math.isfinite(value):
         return None
-    if isinstance(value, Decimal) and not value.is_finite():
+    if isinstance(value, Decimal) and (
+        not value.is_finite() or (value and abs(value.adjusted()) > _MOST_DIGITS)
+    ):
         return None
     return Fraction(value)
 

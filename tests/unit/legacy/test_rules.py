@@ -32,10 +32,12 @@ from aiba_domain.legacy.values import (
 from aiba_domain.money import MAX_AMOUNT, Currency
 
 AIBA = Currency.AIBA
-NUMBERS = (
+NUMBERS: st.SearchStrategy[int | float | Decimal] = (
     st.integers(-(2**70), 2**70)
     | st.floats()
     | st.decimals(allow_nan=True, allow_infinity=True, places=6)
+    | st.sampled_from([Decimal("1E+6000"), Decimal("-1E-6000"), Decimal("1E+300")])
+    | st.just(5e-324)
 )
 ANYTHING: st.SearchStrategy[Plain] = NUMBERS | st.none() | st.booleans() | st.text(max_size=8)
 
@@ -56,6 +58,7 @@ def test_no_unit_is_lost_or_made_by_rounding(value: float | Decimal) -> None:
     assert abs(units) <= MAX_AMOUNT
     assert units + sum(found.corrections.values()) == (number(value) or 0)
     assert all(code in found.tallies for _, _, code in found.corrections)
+    assert all(Fraction(decimal_text(each)) == each for each in found.corrections.values())
 
 
 @settings(max_examples=40)
