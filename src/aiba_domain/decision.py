@@ -25,6 +25,8 @@ from aiba_domain.events import Event
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.chain import Checkpoint
+from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.moderation.model import Flag
 from aiba_domain.outbox.model import Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
@@ -52,6 +54,8 @@ Record = (
     | AdminAccount
     | AdminSession
     | AuditRow
+    | Checkpoint
+    | LedgerStanding
 )
 """Everything a store keeps beside the ledger; each kind has one key."""
 

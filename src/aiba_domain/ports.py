@@ -28,6 +28,9 @@ from aiba_domain.events import Event
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.chain import Checkpoint
+from aiba_domain.ledger_audit.findings import LedgerStanding
+from aiba_domain.ledger_audit.rows import LedgerPage, StoredBalances
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.outage import Clock as Clock  # noqa: PLC0414 - a port like those here
@@ -341,6 +344,31 @@ class Reader(Protocol):
         """Go through the whole ledger in commit order, for audits."""
         ...
 
+    async def ledger(self, after: str, *, limit: int, settled: bool) -> LedgerPage:
+        """Return up to `limit` entries after a place, as they are stored and whatever they are.
+
+        `after` is the place of a page that this store gave since it was opened, "" for the start.
+        With `settled` only those whose numbers are final: nothing will ever come before them.
+        Whether those that the asking unit has itself posted are among them isn't said.
+        """
+        ...
+
+    async def stored_balances(self, after: str, *, limit: int) -> Sequence[StoredBalances]:
+        """Return up to `limit` accounts with names above `after`, as they are stored, in order."""
+        ...
+
+    async def last_checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint of the ledger with the highest number."""
+        ...
+
+    async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
+        """Return up to `limit` checkpoints with numbers above `after`, by rising number."""
+        ...
+
+    async def ledger_standing(self) -> LedgerStanding | None:
+        """Return where the continuous audit of the ledger stood when it last told."""
+        ...
+
 
 class UnitOfWork(Reader, Protocol):
     """Reads and one write that take effect together or not at all."""
@@ -357,11 +385,11 @@ class UnitOfWork(Reader, Protocol):
         """Apply postings to balances and history, keep and drop records, remember the answer.
 
         Raises InvariantViolation if a guarded account would go below 0, for a second answer under
-        one key, for a second battle, flag, session, policy or audit row under one id, for a second
-        use of a payment, for a second player with one wallet, for a second claim in flight to one
-        recipient, for a second claim that isn't refunded under one seqno of a recipient, for a
-        second active listing or open mint job of one broker, and for a second broker of one NFT. A
-        write that raises undoes the whole unit, also if `work` goes on.
+        one key, for a second battle, flag, session, policy, audit row or checkpoint under one id,
+        for a second use of a payment, for a second player with one wallet, for a second claim in
+        flight to one recipient, for a second claim that isn't refunded under one seqno of a
+        recipient, for a second active listing or open mint job of one broker, and for a second
+        broker of one NFT. A write that raises undoes the whole unit, also if `work` goes on.
         """
         ...
 

@@ -34,6 +34,9 @@ from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import day_key
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.chain import Checkpoint
+from aiba_domain.ledger_audit.findings import STANDING, LedgerStanding
+from aiba_domain.ledger_audit.rows import LedgerPage, Row, StoredBalances
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.outbox.model import Backlog, Letter, Mailbox
@@ -75,8 +78,12 @@ _KEYS: Mapping[type, str] = {
     AdminAccount: "email",
     AdminSession: "id",
     AuditRow: "number",
+    Checkpoint: "number",
+    LedgerStanding: "name",
 }
-_UNCHANGING: Final = frozenset({Battle, Flag, Session, EconomyPolicy, UsedPayment, AuditRow})
+_UNCHANGING: Final = frozenset(
+    {Battle, Flag, Session, EconomyPolicy, UsedPayment, AuditRow, Checkpoint}
+)
 """Records that are made once: a second one with the same key is a fault."""
 
 
@@ -146,6 +153,23 @@ class MemoryStore:
         """Wait for the unit of work under way and refuse later ones."""
         async with self._turn:
             self._closed = True
+
+
+def _row(entry: Entry) -> Row:
+    posting = entry.posting
+    return Row(
+        entry.number,
+        entry.at,
+        posting.currency.value,
+        posting.amount,
+        posting.debit,
+        posting.credit,
+        posting.reason,
+        posting.arena,
+        posting.league,
+        posting.source_type,
+        posting.source_id,
+    )
 
 
 def _most_flagged(all_of_them: Iterable[Flagged], least: int, limit: int) -> Sequence[Flagged]:
@@ -431,6 +455,33 @@ class _MemoryUnitOfWork:
 
     def entries(self) -> Iterable[Entry]:
         return tuple(self._state.entries)
+
+    async def ledger(self, after: str, *, limit: int, settled: bool) -> LedgerPage:  # noqa: ARG002 - all are
+        start = int(after or 0)
+        found = self._state.entries[start : start + limit]
+        end = start + len(found)
+        return LedgerPage(
+            rows=[_row(each) for each in found],
+            place=str(end),
+            is_end=end == len(self._state.entries),
+        )
+
+    async def stored_balances(self, after: str, *, limit: int) -> Sequence[StoredBalances]:
+        held: dict[str, dict[str, int]] = {}
+        for (account, currency), balance in self._state.balances.items():
+            if account > after:
+                held.setdefault(account, {})[currency.value] = balance
+        return [StoredBalances(account=each, held=held[each]) for each in sorted(held)[:limit]]
+
+    async def last_checkpoint(self) -> Checkpoint | None:
+        return max(self._all(Checkpoint), key=lambda each: each.number, default=None)
+
+    async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
+        found = [each for each in self._all(Checkpoint) if each.number > after]
+        return sorted(found, key=lambda each: each.number)[:limit]
+
+    async def ledger_standing(self) -> LedgerStanding | None:
+        return self._get(LedgerStanding, STANDING)
 
     async def remembered(self, scope: Scope) -> Remembered | None:
         return self._state.answers.get(scope)

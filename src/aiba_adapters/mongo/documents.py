@@ -31,6 +31,8 @@ from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import day_key
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.chain import Checkpoint
+from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.moderation.model import Flag
 from aiba_domain.outbox.model import Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
@@ -508,6 +510,41 @@ class AuditShape(RecordShape[AuditRow]):
         }
 
 
+class CheckpointShape(RecordShape[Checkpoint]):
+    """A checkpoint of the ledger."""
+
+    collection = "checkpoints"
+    kind = Checkpoint
+    unchanging = True
+
+    class Settings:
+        """The collection."""
+
+        name = "checkpoints"
+
+    @classmethod
+    def found_by(cls, record: Checkpoint) -> dict[str, Any]:
+        """By number."""
+        return {"id": record.number}
+
+
+class LedgerStandingShape(RecordShape[LedgerStanding]):
+    """Where the continuous audit of the ledger stands."""
+
+    collection = "ledger_standing"
+    kind = LedgerStanding
+
+    class Settings:
+        """The collection."""
+
+        name = "ledger_standing"
+
+    @classmethod
+    def found_by(cls, record: LedgerStanding) -> dict[str, Any]:
+        """By name."""
+        return {"id": record.name}
+
+
 class ListingShape(RecordShape[Listing]):
     """An offer; a broker has one active one at the most."""
 
@@ -785,6 +822,8 @@ RECORDS: Final[Mapping[type, type[RecordShape[Any]]]] = {
         AdminAccountShape,
         AdminSessionShape,
         AuditShape,
+        CheckpointShape,
+        LedgerStandingShape,
     )
 }
 """The shape of each kind of record."""

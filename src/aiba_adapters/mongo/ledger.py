@@ -9,6 +9,7 @@ import bson
 from pymongo import ASCENDING, DESCENDING
 
 from aiba_adapters.mongo.documents import AccountShape, UnitShape, found_by
+from aiba_adapters.mongo.ledger_pages import page_of, stored_balances_of
 from aiba_adapters.mongo.rooms import DayRooms, Room
 from aiba_adapters.mongo.shares import SHARES, document_id, is_shared_out
 from aiba_adapters.mongo.transaction import Stored, Transaction
@@ -20,6 +21,7 @@ from aiba_domain.economy.ledger import (
     may_go_negative,
     net_effects,
 )
+from aiba_domain.ledger_audit.rows import LedgerPage, StoredBalances
 from aiba_domain.money import MAX_AMOUNT, Currency
 from aiba_domain.ports import Entry, Movement
 
@@ -300,6 +302,14 @@ class Ledger:
         for at, each in self.posted:
             number += 1
             yield Entry(number=number, at=at, posting=each)
+
+    async def page(self, after: str, limit: int, *, settled: bool) -> LedgerPage:
+        """Return entries after a place."""
+        return await page_of(self._transaction, after, limit, settled=settled)
+
+    async def stored_balances(self, after: str, limit: int) -> list[StoredBalances]:
+        """Return accounts with names above `after`."""
+        return await stored_balances_of(self._transaction, after, limit)
 
     def stored_postings(self) -> list[Stored]:
         """Return this unit's postings as they are written."""

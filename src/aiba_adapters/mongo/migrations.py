@@ -65,6 +65,7 @@ STEPS: Final[tuple[Step, ...]] = (
     Make(
         makes=("mailboxes", "letters", "mailboxes.by_due", "letters.waiting", "letters.dead"),
     ),
+    Make(makes=("checkpoints", "ledger_standing")),
 )
 """The steps in order; step n leads to schema version n."""
 

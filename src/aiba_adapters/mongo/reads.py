@@ -14,12 +14,14 @@ from aiba_adapters.mongo.documents import (
     AuditShape,
     BattleShape,
     BrokerShape,
+    CheckpointShape,
     ClaimDayShape,
     ClaimShape,
     EpochShape,
     FlagShape,
     GuildShape,
     LeaseShape,
+    LedgerStandingShape,
     LetterShape,
     ListingShape,
     MailboxShape,
@@ -58,6 +60,9 @@ from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import DAY, day_number
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.chain import Checkpoint
+from aiba_domain.ledger_audit.findings import STANDING, LedgerStanding
+from aiba_domain.ledger_audit.rows import LedgerPage, StoredBalances
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.outbox.model import Backlog, Letter, Mailbox
@@ -69,6 +74,9 @@ R = TypeVar("R")
 
 AUDIT_LOCK = "audit"
 """The lock of whoever adds to the audit trail."""
+
+CHECKPOINT_LOCK = "checkpoints"
+"""The lock of whoever adds to the chain of checkpoints."""
 
 _NEWEST = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _OLDEST = [("created_at", ASCENDING), ("_id", ASCENDING)]
@@ -372,6 +380,26 @@ class MongoReads:
 
     def entries(self) -> Iterable[Entry]:
         return self._ledger.entries()
+
+    async def ledger(self, after: str, *, limit: int, settled: bool) -> LedgerPage:
+        return await self._ledger.page(after, limit, settled=settled)
+
+    async def stored_balances(self, after: str, *, limit: int) -> Sequence[StoredBalances]:
+        return await self._ledger.stored_balances(after, limit)
+
+    async def last_checkpoint(self) -> Checkpoint | None:
+        self._locks.name(CHECKPOINT_LOCK)
+        found: list[Checkpoint] = await self._records(
+            CheckpointShape, {}, sort=[("_id", DESCENDING)], limit=1
+        )
+        return found[0] if found else None
+
+    async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
+        where = {"_id": {"$gt": after}}
+        return await self._records(CheckpointShape, where, sort=[("_id", ASCENDING)], limit=limit)
+
+    async def ledger_standing(self) -> LedgerStanding | None:
+        return await self._record(LedgerStandingShape, STANDING)
 
     async def remembered(self, scope: Scope) -> Remembered | None:
         key = answer_id(scope)

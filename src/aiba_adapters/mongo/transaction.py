@@ -5,7 +5,7 @@ holds what it writes to for a moment only, which makes it unlikely that its proc
 """
 
 import contextlib
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from typing import Any, Final
 
 from bson import Timestamp
@@ -82,7 +82,7 @@ class Transaction:
 
     async def each(
         self, shape: type[Shape], where: Mapping[str, Any], **options: Any
-    ) -> AsyncIterator[Stored]:
+    ) -> AsyncGenerator[Stored, None]:
         """Go through the documents that fit."""
         await self.flush()
         with self._noted():

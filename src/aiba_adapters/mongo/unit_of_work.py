@@ -22,7 +22,7 @@ from aiba_adapters.mongo.failures import is_duplicate
 from aiba_adapters.mongo.kept import KeptReads
 from aiba_adapters.mongo.ledger import Ledger
 from aiba_adapters.mongo.locks import claim_day_id
-from aiba_adapters.mongo.reads import AUDIT_LOCK, answer_id, target_lock
+from aiba_adapters.mongo.reads import AUDIT_LOCK, CHECKPOINT_LOCK, answer_id, target_lock
 from aiba_adapters.mongo.transaction import Stored, Transaction
 from aiba_adapters.mongo.values import pack_int, unpack_int
 from aiba_domain.administration.model import AuditRow
@@ -34,6 +34,7 @@ from aiba_domain.decision import Record
 from aiba_domain.economy.ledger import Posting
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.guilds.model import Guild
+from aiba_domain.ledger_audit.chain import Checkpoint
 from aiba_domain.moderation.model import Flag
 from aiba_domain.outbox.model import Letter
 from aiba_domain.ports import Remembered
@@ -148,6 +149,8 @@ class MongoUnitOfWork(Emitting):
             self.lock(f"mint_job_of:{record.broker_id}")
         elif isinstance(record, AuditRow):
             self.lock(AUDIT_LOCK)
+        elif isinstance(record, Checkpoint):
+            self.lock(CHECKPOINT_LOCK)
         if shape.unchanging:
             self._transaction.insert(shape, stored)
         else:

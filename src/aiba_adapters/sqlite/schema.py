@@ -263,6 +263,15 @@ CREATE INDEX letters_waiting ON letters (at) WHERE died_at IS NULL;
 CREATE INDEX letters_dead ON letters (died_at, id) WHERE died_at IS NOT NULL;
 """
 
+_LEDGER_AUDIT: Final = """
+CREATE TABLE checkpoints (number INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TRIGGER checkpoints_stay BEFORE UPDATE ON checkpoints
+BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+CREATE TRIGGER checkpoints_remain BEFORE DELETE ON checkpoints
+BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+CREATE TABLE ledger_standing (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+"""
+
 BATCH: Final = 1_000
 """How many rows a data step rewrites in one transaction: a server waits no longer than for that."""
 
@@ -303,6 +312,7 @@ STEPS: Final[tuple[Step, ...]] = (
     ),
     _COUNTS,
     _OUTBOX,
+    _LEDGER_AUDIT,
 )
 """The steps in order; step n leads to schema version n."""
 

@@ -1,23 +1,37 @@
-"""The audit: rebuild every balance from the ledger's history and compare it with what is stored."""
+"""The audit at one moment: make every balance again from the ledger and compare it with the stored.
+
+`audit` judges entries and balances that are at hand. `audit_store` judges a store, its chain of
+checkpoints included, from what is stored there, and goes on whatever it finds.
+"""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from aiba_domain.application.ledger_audit import Walk
 from aiba_domain.economy.ledger import may_go_negative, net_effects
 from aiba_domain.money import Currency
 from aiba_domain.ports import Entry, Reader, Store
 
 Balances = Mapping[tuple[str, Currency], int]
 
+_ACCOUNTS_AT_ONCE = 10_000
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditReport:
-    """What an audit found; without `faults` the ledger is sound."""
+    """What an audit found; without `faults` the ledger is sound.
+
+    `checkpoints` of its chain were followed; `head` is the hash of the last, `sealed` the number of
+    the last entry that it covers.
+    """
 
     entries: int
     accounts: int
     totals: Mapping[Currency, int]
     faults: tuple[str, ...]
+    checkpoints: int = 0
+    sealed: int = 0
+    head: str = ""
 
     @property
     def is_sound(self) -> bool:
@@ -50,9 +64,26 @@ def audit(entries: Iterable[Entry], stored: Balances) -> AuditReport:
 
 
 async def audit_store(store: Store) -> AuditReport:
-    """Audit a store's ledger at one moment."""
+    """Audit a store's ledger at one moment, and its chain of checkpoints."""
 
     async def look(read: Reader) -> AuditReport:
-        return audit(read.entries(), await read.accounts())
+        walk = Walk()
+        while not walk.at_end:
+            await walk.step(read, settled=False)
+            if walk.is_batch_full:
+                walk.drop_batch()
+        await walk.compare(read, limit=_ACCOUNTS_AT_ONCE)
+        while not walk.is_pass_over:
+            await walk.compare(read, limit=_ACCOUNTS_AT_ONCE)
+        last = walk.last
+        return AuditReport(
+            entries=walk.books.entries,
+            accounts=walk.balances,
+            totals={each: walk.totals.get(each.value, 0) for each in Currency},
+            faults=tuple(finding.text for finding in walk.findings),
+            checkpoints=last.number if last else 0,
+            sealed=last.last if last else 0,
+            head=last.hash if last else "",
+        )
 
     return await store.read(look)

@@ -18,6 +18,7 @@ from aiba_domain.economy import config_commands as config
 from aiba_domain.economy import treasury_commands as treasury
 from aiba_domain.fairness import commands as fairness
 from aiba_domain.leases import commands as leases
+from aiba_domain.ledger_audit import commands as ledger_audit
 from aiba_domain.moderation import commands as moderation
 from aiba_domain.outbox import commands as outbox
 from aiba_domain.players import commands as players
@@ -36,6 +37,7 @@ _AREAS: tuple[tuple[Handler[Any, Any, Any], ...], ...] = (
     moderation.HANDLERS,
     fairness.HANDLERS,
     leases.HANDLERS,
+    ledger_audit.HANDLERS,
     outbox.HANDLERS,
     administration.HANDLERS,
     accounts.HANDLERS,

@@ -86,6 +86,11 @@ def held_account(kind: str, owner_id: str) -> str:
     return f"held:{kind}:{owner_id}"
 
 
+def is_account(name: str) -> bool:
+    """Tell whether a text names an account that there may be."""
+    return name.partition(":")[0] in _ROOTS
+
+
 def may_go_negative(account: str) -> bool:
     """Tell whether an account may owe: emission, operators, the chain, the service before."""
     return not account.startswith(_GUARDED)
@@ -119,7 +124,7 @@ class Posting:
             msg = f"posting from {self.debit} to itself"
             raise InvariantViolation(msg)
         for account in (self.debit, self.credit):
-            if account.partition(":")[0] not in _ROOTS:
+            if not is_account(account):
                 msg = f"unknown account {account!r}"
                 raise InvariantViolation(msg)
 

@@ -104,6 +104,7 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "claim refunded",
         "lease held",
         "lease lost",
+        "checkpoint out of order",
         "admin already exists",
     ),
     413: ("payload too large",),

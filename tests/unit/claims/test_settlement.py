@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from aiba_domain.claims.claim import EXPIRY_MARGIN_S, ChainView, Claim, ClaimState, verdict
 from aiba_domain.claims.commands import SettleClaim
 from aiba_domain.economy.commands import ChangePolicy
-from aiba_domain.economy.ledger import Posting, emission_account, player_account
+from aiba_domain.economy.ledger import Posting, operator_account, player_account
 from aiba_domain.errors import DomainError, InvariantViolation
 from aiba_domain.moderation.commands import BanPlayer
 from aiba_domain.money import MAX_AMOUNT, Currency
@@ -223,11 +223,11 @@ def test_a_claim_whose_refund_breaks_a_rule_holds_up_no_other(bank: Bank) -> Non
 
 
 def _fill(bank: Bank, player: str) -> None:
-    """Bring a balance to the largest amount with money from a day's emission."""
+    """Bring a balance to the largest amount with money of the operator's."""
     posting = Posting(
         currency=Currency.AIBA,
         amount=MAX_AMOUNT - bank.aiba(player),
-        debit=emission_account("2026-01-01", "x"),
+        debit=operator_account("x"),
         credit=player_account(player),
         reason="r",
         arena="x",

@@ -44,6 +44,7 @@ NO_MONEY = {
     "Reader.session": "opening a session",
     "Reader.wallet_owner": "binding a wallet",
     "Reader.flags_of": "moderation",
+    "Reader.last_checkpoint": "what of the ledger is sealed",
     "Reader.lease": "who of the workers may work",
     "Reader.policies": "a change of the configuration",
     "Reader.admin_account": "who may administer the service",

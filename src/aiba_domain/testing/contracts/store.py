@@ -5,6 +5,7 @@ from aiba_domain.testing.contracts.claims import ClaimsContract
 from aiba_domain.testing.contracts.desk import Desk
 from aiba_domain.testing.contracts.idempotency import IdempotencyContract
 from aiba_domain.testing.contracts.ledger import LedgerContract
+from aiba_domain.testing.contracts.ledger_audit import LedgerAuditContract
 from aiba_domain.testing.contracts.letters import LettersContract
 from aiba_domain.testing.contracts.operations import OperationsContract
 from aiba_domain.testing.contracts.payments import PaymentsContract
@@ -44,6 +45,7 @@ __all__ = [
 class StoreContract(
     UnitOfWorkContract,
     LedgerContract,
+    LedgerAuditContract,
     IdempotencyContract,
     RecordsContract,
     ReadsContract,

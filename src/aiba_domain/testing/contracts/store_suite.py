@@ -32,7 +32,7 @@ class StoreSuite(PortContract):
     """The base of the store's suites."""
 
     port = "Store"
-    version = "3.0"
+    version = "4.0"
 
     @abstractmethod
     async def open_store(self, folder: Path) -> Store:
@@ -85,6 +85,11 @@ class StoreSuite(PortContract):
             nothing(await read.accounts())
             nothing(await read.emitted("2026-01-01"))
             nothing(list(read.entries()))
+            nothing((await read.ledger("", limit=9, settled=False)).rows)
+            nothing(await read.stored_balances("", limit=9))
+            same(await read.last_checkpoint(), None)
+            nothing(await read.checkpoints(after=0, limit=9))
+            same(await read.ledger_standing(), None)
 
         desk.read(look)
 

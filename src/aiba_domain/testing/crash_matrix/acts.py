@@ -7,7 +7,6 @@ settlement runs.
 from typing import Any, Final
 
 from aiba_domain.application.admin_queries import AdminQueries
-from aiba_domain.application.audit import audit_store
 from aiba_domain.application.deliveries import Deliveries
 from aiba_domain.application.upkeep import rotate_seed
 from aiba_domain.battle.commands import RunBattle
@@ -162,11 +161,6 @@ async def look_as_operator(bench: Bench) -> None:
         ]
 
     bench.answers.append(await bench.ask(look))
-
-
-async def audit(bench: Bench) -> None:
-    """Audit the ledger."""
-    bench.answers.append(await bench.ask(lambda process: audit_store(process.store)))
 
 
 async def look_at_the_vault(bench: Bench) -> None:

@@ -22,6 +22,7 @@ from aiba_domain.economy.config_commands import AdjustCap, SetRates, UpdateRate
 from aiba_domain.moderation.commands import BanPlayer
 from aiba_domain.testing.crash_matrix import acts
 from aiba_domain.testing.crash_matrix.admins import look_at_admins
+from aiba_domain.testing.crash_matrix.auditing import audit
 from aiba_domain.testing.crash_matrix.bench import Bench
 from aiba_domain.testing.crash_matrix.calls import calls
 from aiba_domain.testing.crash_matrix.parts import Need
@@ -170,7 +171,19 @@ _FLOWS: Final = (
             "Reader.last_audit_row",
         ),
     ),
-    Scenario(name="an audit", act=acts.audit, reaches=("Reader.accounts", "Reader.entries")),
+    Scenario(
+        name="an audit",
+        act=audit,
+        reaches=(
+            "Reader.accounts",
+            "Reader.checkpoints",
+            "Reader.entries",
+            "Reader.last_checkpoint",
+            "Reader.ledger",
+            "Reader.ledger_standing",
+            "Reader.stored_balances",
+        ),
+    ),
     Scenario(
         name="a look at the vault",
         act=acts.look_at_the_vault,

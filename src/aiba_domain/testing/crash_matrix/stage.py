@@ -61,6 +61,7 @@ from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import UnitOfWork
 from aiba_domain.testing.chain import GENESIS_S, JETTON_MASTER, VAULT, signature_of
 from aiba_domain.testing.crash_matrix.admins import ADMIN_COMMANDS, ADMIN_RECORDS
+from aiba_domain.testing.crash_matrix.auditing import AUDIT_COMMANDS
 from aiba_domain.testing.crash_matrix.bench import NETWORK, SHOP, Bench
 from aiba_domain.testing.crash_matrix.letters import LETTER_COMMANDS, LETTER_RECORDS
 from aiba_domain.testing.doubles import NOON, ROOT
@@ -234,6 +235,7 @@ COMMANDS: Final[Mapping[type[Command[Any]], tuple[Principal, Command[Any]]]] = {
         (OPERATOR, KeepLease(name=KEPT.name, holder=KEPT.holder, number=1, ttl_ms=MINUTE)),
         *ADMIN_COMMANDS,
         *LETTER_COMMANDS,
+        *AUDIT_COMMANDS,
     )
 }
 """One call of each command, which takes effect on the stage, and who issues it."""

@@ -24,6 +24,7 @@ from aiba_domain.testing.strategies.basics import (
 )
 from aiba_domain.testing.strategies.commands import Cast, battle_commands, commands, policy_changes
 from aiba_domain.testing.strategies.kinds import SHAPED, addresses, claim_terms, events, of
+from aiba_domain.testing.strategies.ledger_audit import checkpoints, findings, ledger_standings
 from aiba_domain.testing.strategies.records import (
     PAID_WALLET,
     RECORDS,
@@ -77,6 +78,7 @@ __all__ = [
     "bonuses",
     "brokers",
     "chain_views",
+    "checkpoints",
     "claim_terms",
     "claims",
     "clock_moves",
@@ -84,6 +86,7 @@ __all__ = [
     "currencies",
     "epochs",
     "events",
+    "findings",
     "flags",
     "fractions",
     "guilds",
@@ -91,6 +94,7 @@ __all__ = [
     "incoming_payments",
     "instants",
     "leases",
+    "ledger_standings",
     "letters",
     "listings",
     "mailboxes",

@@ -33,6 +33,7 @@ from aiba_domain.economy.config_commands import AdjustCap, PatchConfig, SetRates
 from aiba_domain.economy.treasury_commands import CreditUser, Fund, Pot
 from aiba_domain.fairness.commands import RotateSeed
 from aiba_domain.leases.commands import KeepLease, TakeLease
+from aiba_domain.ledger_audit.commands import RecordAudit
 from aiba_domain.moderation.commands import (
     BanBroker,
     BanPlayer,
@@ -56,6 +57,7 @@ from aiba_domain.testing.strategies.basics import (
     texts,
     wallet_of,
 )
+from aiba_domain.testing.strategies.ledger_audit import ledger_standings
 from aiba_domain.testing.strategies.records import (
     PAID_WALLET,
     chain_views,
@@ -128,6 +130,7 @@ def commands(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
         TakeLease: st.builds(
             TakeLease, name=_WORK, holder=st.sampled_from("ab"), ttl_ms=st.integers(-1, 9_000)
         ),
+        RecordAudit: st.builds(RecordAudit, standing=ledger_standings()),
         LendLetters: st.builds(
             LendLetters, limit=st.sampled_from((1, 9, 0)), loan_ms=st.integers(0, 9_000)
         ),

@@ -31,6 +31,8 @@ from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
 from aiba_domain.fairness.epochs import SeedEpoch, commitment
 from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.chain import Checkpoint
+from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.moderation.model import Ban, Flag, Subject
 from aiba_domain.money import BPS
 from aiba_domain.outbox.model import MAX_ATTEMPTS, Letter, Mailbox, Topic
@@ -59,6 +61,7 @@ from aiba_domain.testing.strategies.basics import (
     tx_hashes,
     wallet_of,
 )
+from aiba_domain.testing.strategies.ledger_audit import checkpoints, ledger_standings
 
 
 @cache
@@ -489,6 +492,8 @@ RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
     AdminAccount: admin_accounts(),
     AdminSession: admin_sessions(),
     AuditRow: audit_rows(),
+    Checkpoint: checkpoints(),
+    LedgerStanding: ledger_standings(),
 }
 """One strategy for each kind of record."""
 
