@@ -14,7 +14,7 @@ from aiba_domain.brokers.commands import GetStarter, Train
 from aiba_domain.brokers.model import Stat
 from aiba_domain.brokers.payment_commands import CreateBrokerWithTon
 from aiba_domain.claims.claim import ChainView, ClaimState
-from aiba_domain.claims.commands import SettleClaim
+from aiba_domain.claims.commands import ReserveClaim, SettleClaim
 from aiba_domain.decision import Refused
 from aiba_domain.economy.ledger import CHAIN, CLAIMS
 from aiba_domain.errors import DomainError
@@ -31,7 +31,7 @@ from aiba_entry.backups.claims import (
     read_claims,
 )
 from tests.contract.legacy.support import NOW, imported, wish
-from tests.support.node_layout import HASH, WALLETS, MemorySource, sound
+from tests.support.node_layout import HASH, MASTER, SIGNATURE, VAULT, WALLETS, MemorySource, sound
 
 
 @pytest.fixture(name="site")
@@ -146,6 +146,21 @@ def test_claims_are_paid_or_given_back_by_the_chain_alone(site: Playground) -> N
     held = site.read(lambda read: read.accounts())
     assert held[CHAIN, Currency.AIBA] == 300
     assert held[CLAIMS, Currency.AIBA] == 120
+
+
+def test_d80_a_repeated_withdrawal_gives_the_claim_that_came_over(site: Playground) -> None:
+    """Its key stands for the same claim, signature included, and nothing is debited again."""
+    command = ReserveClaim(
+        amount=200,
+        vault=VAULT,
+        jetton_master=MASTER,
+        recipient=WALLETS[1],
+        seen=ChainView(seqno=1, time_s=NOW // 1_000),
+    )
+    before = site.balances("101")
+    claim = site.play("101", command, "claim-51").reply().claim
+    assert (claim.terms.seqno, claim.terms.amount, claim.signature) == (2, 200, SIGNATURE)
+    assert site.balances("101") == before
 
 
 def test_a_drill_finds_the_claims_sound_and_the_signer_up_to_them(tmp_path: Path) -> None:
