@@ -1,12 +1,21 @@
 """Many calls at once: one key is one effect, and nothing is spent or fought for twice."""
 
+import re
 from collections import Counter
 from typing import Any
 
 import httpx
 
 from tests.contract.game.conftest import MakeGame
-from tests.contract.game.support import ABSENT_ID, MINUTE, Game, data_of, error_of
+from tests.contract.game.support import (
+    ABSENT_ID,
+    MINUTE,
+    QUERIES,
+    Call,
+    Game,
+    data_of,
+    error_of,
+)
 
 
 def statuses(answers: list[httpx.Response]) -> Counter[int]:
@@ -198,3 +207,37 @@ def test_players_and_strangers_have_a_limit_on_everything(make_game: MakeGame) -
     assert statuses(public) == {200: 19, 429: 11}
     assert public[-1].headers["retry-after"] == "60"
     assert game.get("/health").status_code == 200
+
+
+def test_d26_every_route_has_a_limit(make_game: MakeGame) -> None:
+    """Each one that there is, expensive or not, answers 429 to whoever is over the limit.
+
+    A player's count by player, those that anyone may call by address, and those of admins are tried
+    in `tests/contract/admin`. Only what monitors ask is not counted.
+    """
+    game = make_game("memory", RATE_LIMIT_PER_MINUTE="2")
+    player = game.newcomer()
+    headers = game.as_player(player)
+    for _ in range(3):
+        game.get("/api/game-modes")
+        game.send(Call(method="GET", path="/api/brokers/mine", headers=headers))
+    uncounted = {"/health", "/ready", "/metrics"}
+    counted = [
+        operation
+        for operation in game.description.operations
+        if operation.path not in uncounted and not operation.path.startswith("/api/admin/")
+    ]
+    assert len(counted) > 25
+    for operation in counted:
+        path = re.sub(r"\{\w+\}", ABSENT_ID, operation.path)
+        query = QUERIES.get(path)
+        sent = headers if operation.is_private else {}
+        call = Call(
+            method=operation.method,
+            path=f"{path}?{query}" if query else path,
+            headers=sent,
+            body={} if operation.changes else None,
+        )
+        answer = game.send(call)
+        assert answer.status_code == 429, f"{operation.method} {path}: {answer.text}"
+        assert int(answer.headers["retry-after"]) >= 1
