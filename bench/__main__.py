@@ -15,7 +15,7 @@ import uvloop
 from bench import replay
 from bench.claims import measure_claims
 from bench.devnet import measure_chain
-from bench.mongo import measure_mongo
+from bench.mongo import PROCESSES, measure_mongo
 from bench.pipelines import measure_pipelines
 from bench.report import Figure, Machine, Report
 from bench.serving import measure_growth, measure_serving
@@ -40,6 +40,7 @@ class Size:
     claims: int = 4_000
     chain_claims: int = 400
     mongo_battles: int = 640
+    mongo_processes: Sequence[int] = PROCESSES
     players: int = 256
 
 
@@ -87,6 +88,7 @@ async def measure(size: Size, folder: Path) -> list[Figure]:
         *await measure_mongo(
             rounds=size.rounds,
             battles=size.mongo_battles,
+            processes=size.mongo_processes,
             seconds=4 * size.seconds,
             players=size.players,
         ),

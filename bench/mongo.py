@@ -35,6 +35,7 @@ from bench.serving import BATTLE, Requests, checked
 from tests.support.mongo import GIVEN, Server, quick_folder, with_database
 
 PROCESSES: Final = (1, 2, 4)
+"""By how many API processes the same battles are fought."""
 _INSERTED: Final = ("battles", "answers", "units")
 _CHANGED: Final = {"accounts": "held", "brokers": "body"}
 
@@ -182,21 +183,27 @@ def services(uri: str, count: int, *, players: int) -> Iterator[list[Served]]:
 
 
 async def measure_processes(
-    uri: str, server: Server | None, *, rounds: int, seconds: float, players: int
+    uri: str,
+    server: Server | None,
+    *,
+    processes: Sequence[int],
+    rounds: int,
+    seconds: float,
+    players: int,
 ) -> list[Figure]:
-    """Fight over HTTP by one, two and four API processes on one database, in alternating rounds.
+    """Fight over HTTP by so many API processes on one database, in alternating rounds.
 
     The load is the same, as many connections in all.
     """
     name = f"served_{uuid.uuid4().hex[:8]}"
     whole = with_database(uri, name)
-    rates: dict[int, list[float]] = {count: [] for count in PROCESSES}
-    shares: dict[int, list[tuple[float, float, float]]] = {count: [] for count in PROCESSES}
+    rates: dict[int, list[float]] = {count: [] for count in processes}
+    shares: dict[int, list[tuple[float, float, float]]] = {count: [] for count in processes}
     await make_schema(whole)
-    with services(whole, max(PROCESSES), players=players) as served:
+    with services(whole, max(processes), players=players) as served:
         requests = Requests(served[0].brokers)
         for number in range(rounds + 1):
-            for count in PROCESSES:
+            for count in processes:
                 loads = [
                     await Load.connect(each.port, CONNECTIONS // count) for each in served[:count]
                 ]
@@ -225,11 +232,11 @@ def _process_figures(
     shares: Mapping[int, Sequence[tuple[float, float, float]]],
 ) -> list[Figure]:
     figures = []
-    for count in PROCESSES:
+    for count in rates:
         server, apis, load = (median(each) for each in zip(*shares[count], strict=True))
         note = f"cores used: server {server:.2f}, API {apis:.2f}, load {load:.2f}"
         figures.append(rate(f"battle/run by {count} API processes", rates[count], note=note))
-    first, last = min(PROCESSES), max(PROCESSES)
+    first, last = min(rates), max(rates)
     growth = median(many / one for one, many in zip(rates[first], rates[last], strict=True))
     figures.append(
         Figure(name=f"{last} API processes : {first}", value=growth, unit="x", at_least=1.5)
@@ -248,7 +255,14 @@ def _seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-async def measure_mongo(*, rounds: int, battles: int, seconds: float, players: int) -> list[Figure]:
+async def measure_mongo(
+    *,
+    rounds: int,
+    battles: int,
+    seconds: float,
+    players: int,
+    processes: Sequence[int] = PROCESSES,
+) -> list[Figure]:
     """Measure both on one server: the one that is named, else one started for it."""
     given = os.environ.get(GIVEN)
     with contextlib.ExitStack() as stack:
@@ -260,7 +274,14 @@ async def measure_mongo(*, rounds: int, battles: int, seconds: float, players: i
         uri = given or (server.uri if server else "")
         return [
             *await measure_store(uri, server, rounds=rounds, battles=battles, players=players),
-            *await measure_processes(uri, server, rounds=rounds, seconds=seconds, players=players),
+            *await measure_processes(
+                uri,
+                server,
+                processes=processes,
+                rounds=rounds,
+                seconds=seconds,
+                players=players,
+            ),
         ]
 
 
