@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from aiba_adapters.memory import MemoryStore
 from aiba_adapters.sqlite import SqliteStore
+from aiba_domain.application.audit import audit_store
 from aiba_domain.battle.model import Battle
 from aiba_domain.brokers.model import Broker
 from aiba_domain.economy.ledger import TREASURY, player_account
@@ -79,10 +80,12 @@ def test_each_fault_is_found_and_decided_by_the_operator(
     assert (code in refused.undecided) == (RULES[code].decision or code in NEVER)
     if not refused.undecided:
         assert report.outcome(refused) == "proven"
+        assert asyncio.run(audit_store(store)).faults == ()
         return
     assert asyncio.run(store.read(lambda read: read.accounts())) == {}
     accepted = run_on(rows, store, tmp_path)
     assert report.outcome(accepted) == ("undecided" if code in NEVER else "proven")
+    assert asyncio.run(audit_store(store)).faults == ()
 
 
 def test_d01_duplicate_rows_are_one_player_and_a_debt_is_named(tmp_path: Path) -> None:
