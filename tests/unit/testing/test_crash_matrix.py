@@ -45,6 +45,8 @@ NO_MONEY = {
     "Reader.wallet_owner": "binding a wallet",
     "Reader.flags_of": "moderation",
     "Reader.last_checkpoint": "what of the ledger is sealed",
+    "Reader.letter": "what players are told moves no money",
+    "Reader.mailboxes_due": "as above",
     "Reader.lease": "who of the workers may work",
     "Reader.policies": "a change of the configuration",
     "Reader.admin_account": "who may administer the service",

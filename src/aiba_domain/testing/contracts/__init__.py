@@ -11,6 +11,7 @@ from aiba_domain.testing.contracts.identity import IdentityContract
 from aiba_domain.testing.contracts.key import KeyContract
 from aiba_domain.testing.contracts.leases import LeasesContract
 from aiba_domain.testing.contracts.ledger import LedgerContract
+from aiba_domain.testing.contracts.notifier import NotifierContract
 from aiba_domain.testing.contracts.observer import ObserverContract
 from aiba_domain.testing.contracts.outbox import OutboxContract
 from aiba_domain.testing.contracts.payment_reader import PaymentReaderContract
@@ -42,6 +43,7 @@ __all__ = [
     "KeyContract",
     "LeasesContract",
     "LedgerContract",
+    "NotifierContract",
     "ObserverContract",
     "OutboxContract",
     "PaymentReaderContract",

@@ -13,6 +13,7 @@ from aiba_domain.testing.contracts.clock import ClockContract
 from aiba_domain.testing.contracts.identity import IdentityContract
 from aiba_domain.testing.contracts.key import KeyContract
 from aiba_domain.testing.contracts.leases import LeasesContract
+from aiba_domain.testing.contracts.notifier import NotifierContract
 from aiba_domain.testing.contracts.observer import ObserverContract
 from aiba_domain.testing.contracts.outbox import OutboxContract
 from aiba_domain.testing.contracts.payment_reader import PaymentReaderContract
@@ -49,6 +50,7 @@ SUITES: Final[Mapping[str, type[PortContract]]] = {
         LeasesContract,
         SeedSecretsContract,
         ClockContract,
+        NotifierContract,
         ObserverContract,
         OutboxContract,
     )
