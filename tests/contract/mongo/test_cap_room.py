@@ -26,7 +26,7 @@ emissions = st.builds(
 )
 caps = st.fixed_dictionaries(
     {
-        "daily_cap_neur": st.integers(0, 200),
+        "daily_cap_neur": st.integers(0, 200) | st.integers(150, 400),
         "daily_cap_aiba": st.integers(0, 60),
         "daily_cap_neur_by_arena": st.dictionaries(
             st.sampled_from(ARENAS), st.integers(0, 150), max_size=2
@@ -108,7 +108,9 @@ class CapRoom(RuleBasedStateMachine):
     @rule(data=st.data())
     def commit(self, data: st.DataObject) -> None:
         """Commit one of those under way."""
-        place = data.draw(st.integers(0, len(self.under_way) - 1), label="unit")
+        self._commit(data.draw(st.integers(0, len(self.under_way) - 1), label="unit"))
+
+    def _commit(self, place: int) -> None:
         _, unit, _, wanted = self.under_way.pop(place)
         try:
             unit.commit()
@@ -135,14 +137,40 @@ class CapRoom(RuleBasedStateMachine):
         """Let a unit die before its commit."""
         self.under_way.pop(data.draw(st.integers(0, len(self.under_way) - 1), label="unit"))
 
-    @rule(process=st.integers(0, 2))
+    @precondition(lambda self: self.under_way)
+    @rule()
+    def commit_all(self) -> None:
+        """Commit what is under way, in its order."""
+        while self.under_way:
+            self._commit(0)
+
+    @rule(wanted=st.lists(emissions, min_size=1, max_size=6), process=st.integers(0, 2))
+    def emit(self, wanted: list[Emission], process: int) -> None:
+        """Emit by one process with nobody in between, up to the end of grants and gathering."""
+        for number, each in enumerate(wanted):
+            if emit(self.table, self.processes[process], 2 * process + number % 3, each)[0]:
+                self._check_caps([self.table.policy], each)
+
+    @rule(
+        process=st.integers(0, 2),
+        what=st.sampled_from(("die", "drain", "caps")),
+        changes=caps,
+    )
+    def disturb(self, process: int, what: str, changes: Mapping[str, Any]) -> None:
+        """Let a process die or end in order, or change the caps while units are under way."""
+        if what == "caps":
+            self.change_caps(changes)
+        elif what == "drain":
+            self.drain(process)
+        else:
+            self.kill(process)
+
     def kill(self, process: int) -> None:
         """Let a process die with all that it has under way, and another take its place."""
         self.processes[process] = Portions()
         self.under_way = [each for each in self.under_way if each[0] != process]
         self.wishes = [each for each in self.wishes if each[0] != process]
 
-    @rule(process=st.integers(0, 2))
     def drain(self, process: int) -> None:
         """Let a process end in order."""
         self.kill(process)
@@ -151,7 +179,6 @@ class CapRoom(RuleBasedStateMachine):
         run(Portions().give_back(unit, DAY, lambda key: key.rpartition("#")[2] in ours))
         unit.commit()
 
-    @rule(changes=caps)
     def change_caps(self, changes: Mapping[str, Any]) -> None:
         """Raise or lower the caps while units are under way."""
         self.table.policy = replace(
