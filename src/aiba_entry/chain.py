@@ -127,6 +127,7 @@ def configure(
         contracts=contracts,
         min_ton_nano=ton.min_vault_ton_nano,
     )
+    container.metrics().chain.needs_ton(ton.min_vault_ton_nano)
     if ton.created_brokers_wallet:
         cashier = Cashier(
             network=int(ton.network), created_brokers_wallet=ton.created_brokers_wallet

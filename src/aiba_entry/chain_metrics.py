@@ -116,6 +116,7 @@ class ChainMetrics:
             "aiba_ton_provider_switches", "Changes of provider", registry=registry
         )
         self._moves = counter("aiba_claims_moved", "Steps of claims", "state")
+        self._moved = counter("aiba_claims_moved_aiba", "Whole AIBA of those claims", "state")
         self._runs = counter("aiba_settlement_runs", "Runs of the settlement", "result")
         self._reads = counter("aiba_vault_reads", "Public reads of the vault", "route", "result")
         self._payments = counter("aiba_payments_judged", "TON payments judged", "result")
@@ -159,9 +160,16 @@ class ChainMetrics:
 
     # What the service tells
 
-    def claim_moved(self, state: str) -> None:
-        """Count a claim's step: the state it came into, or `reissued`."""
-        self._moves.of(closed(state, _MOVES)).inc()
+    def claim_moved(self, state: str, amount: int = 0) -> None:
+        """Count a claim's step: the state it came into, or `reissued`; `amount` is whole AIBA."""
+        state = closed(state, _MOVES)
+        self._moves.of(state).inc()
+        if amount:
+            self._moved.of(state).inc(amount)
+
+    def needs_ton(self, nano: int) -> None:
+        """Keep below how many nanoTON a vault counts as out of gas."""
+        self._gauges.note("needed_ton", nano)
 
     def claims_open(self, count: Mapping[ClaimState, int], oldest_ms: int | None) -> None:
         """Keep how many claims are in flight, and the age of the oldest, None without any."""
@@ -238,6 +246,7 @@ class _Gauges(Collector):
 _VALUES: Final = (
     ("block", "aiba_ton_block_seqno", "Masterchain block of the last reading"),
     ("ton", "aiba_vault_ton_nano", "The vault's nanoTON"),
+    ("needed_ton", "aiba_vault_min_ton_nano", "Below how many nanoTON a vault is out of gas"),
     ("jettons", "aiba_vault_jettons", "The vault's jettons"),
     (
         "settled",

@@ -5,8 +5,8 @@ from typing import Final, Protocol, runtime_checkable
 from aiba_adapters.ratelimit import MemoryRateLimiter
 from aiba_domain.ports import RateLimiter, Unavailable, Verdict
 from aiba_entry.observability import Metrics
-from aiba_entry.redis_metrics import RedisMetrics, Ruling
 from aiba_entry.redis_settings import RedisSettings
+from aiba_entry.service_metrics import Ruling, ServiceMetrics
 from aiba_entry.settings import Settings
 from aiba_entry.stores import StoreUnusable
 
@@ -28,9 +28,9 @@ class SharedLimiter(RateLimiter, Protocol):
 
 
 class CountedLimiter:
-    """A shared limiter whose rulings are counted."""
+    """A limiter whose rulings are counted."""
 
-    def __init__(self, inner: SharedLimiter, metrics: RedisMetrics) -> None:
+    def __init__(self, inner: RateLimiter, metrics: ServiceMetrics) -> None:
         """Stand in front of `inner`."""
         self._inner = inner
         self._metrics = metrics
@@ -47,26 +47,35 @@ class CountedLimiter:
         self._metrics.ruling(name, Ruling.ALLOWED if verdict.allowed else Ruling.REFUSED)
         return verdict
 
+
+class CountedSharedLimiter(CountedLimiter):
+    """A shared limiter whose rulings are counted."""
+
+    def __init__(self, inner: SharedLimiter, metrics: ServiceMetrics) -> None:
+        """Stand in front of `inner`."""
+        super().__init__(inner, metrics)
+        self._shared = inner
+
     async def check(self) -> None:
         """Raise Unavailable unless the limiter can count."""
-        await self._inner.check()
+        await self._shared.check()
 
     async def close(self) -> None:
         """Close the limiter."""
-        await self._inner.close()
+        await self._shared.close()
 
 
 def make_limiter(settings: Settings, metrics: Metrics) -> RateLimiter:
     """Return the limiter that the settings want. Raises StoreUnusable without the driver."""
     if settings.redis is None:
-        return MemoryRateLimiter()
-    return _shared(settings.redis, metrics.redis)
+        return CountedLimiter(MemoryRateLimiter(), metrics.service)
+    return _shared(settings.redis, metrics)
 
 
-def _shared(redis: RedisSettings, metrics: RedisMetrics) -> CountedLimiter:
+def _shared(redis: RedisSettings, metrics: Metrics) -> CountedSharedLimiter:
     try:
         from aiba_adapters.redis import RedisRateLimiter, open_client  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise StoreUnusable(REDIS_MISSING) from error
     client = open_client(redis.url, password=redis.password, ca=redis.ca)
-    return CountedLimiter(RedisRateLimiter(client, meter=metrics), metrics)
+    return CountedSharedLimiter(RedisRateLimiter(client, meter=metrics.redis), metrics.service)

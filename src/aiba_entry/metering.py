@@ -2,10 +2,12 @@
 
 from typing import assert_never
 
+from aiba_domain.application.catalogue import HANDLERS
 from aiba_domain.battle.modes import ARENAS, LEAGUE_LEVELS
 from aiba_domain.claims.claim import ClaimState
 from aiba_domain.claims.commands import INSUFFICIENT
 from aiba_domain.economy.commands import COMBO_ARENA, DAILY_ARENA, GLOBAL_LEAGUE
+from aiba_domain.economy.emission import EmissionResult
 from aiba_domain.events import (
     AutoBanned,
     BattleFought,
@@ -34,6 +36,7 @@ def make_metrics(mode_keys: tuple[str, ...]) -> Metrics:
         leagues=(*LEAGUE_LEVELS, GLOBAL_LEAGUE),
         mode_keys=mode_keys,
         reasons=SINK_REASONS,
+        commands=(handler.name for handler in HANDLERS.values()),
     )
 
 
@@ -54,6 +57,8 @@ class MetricsObserver:
                     metrics.anomaly(event.arena, event.league, event.mode_key)
             case EmissionJudged():
                 metrics.emission(event.currency, event.arena, event.league, event.result)
+                if event.result is EmissionResult.OK:
+                    metrics.service.emitted(event.currency, event.arena, event.amount)
             case MoneySpent():
                 metrics.sink(event.currency, event.reason, event.arena, event.league, event.amount)
             case ClaimMoved() | ClaimReissued() | ClaimRefused():
@@ -67,7 +72,7 @@ class MetricsObserver:
         metrics = self._metrics
         match event:
             case ClaimMoved():
-                metrics.chain.claim_moved(event.state)
+                metrics.chain.claim_moved(event.state, event.amount)
                 if event.state is ClaimState.RESERVED:
                     metrics.withdrawal("ok")
             case ClaimReissued():
@@ -86,4 +91,5 @@ class MetricsObserver:
             self._metrics.withdrawal("error")
 
     def replayed(self, command: str) -> None:
-        """A repeated answer took no effect, so none of the series counts it."""
+        """Count an answer that was given again; it took no effect, so no other series counts it."""
+        self._metrics.service.replayed(command)

@@ -18,6 +18,7 @@ from aiba_entry.logs import REQUEST_ID, configure_logging, ensure_logging, get_l
 from aiba_entry.outbox_metrics import OutboxMetrics
 from aiba_entry.redis_metrics import RedisMetrics
 from aiba_entry.series import METRICS_CONTENT_TYPE, OTHER, Family, closed
+from aiba_entry.service_metrics import ServiceMetrics
 
 __all__ = [
     "METRICS_CONTENT_TYPE",
@@ -40,7 +41,8 @@ class Metrics:
     """The process's counters, in a registry of their own.
 
     Every label has a closed set of values: what is outside it counts as `other`, so no caller can
-    add series. Arenas, leagues, mode keys and sink reasons are those given at construction.
+    add series. Arenas, leagues, mode keys, sink reasons and commands are those given at
+    construction.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class Metrics:
         mode_keys: Iterable[str] = (),
         currencies: Iterable[str] = ("AIBA", "NEUR", "STARS", "DIAMONDS"),
         reasons: Iterable[str] = (),
+        commands: Iterable[str] = (),
         process: bool = True,
     ) -> None:
         # A process-wide switch of the library: its `_created` series are not among the names that
@@ -64,6 +67,7 @@ class Metrics:
         self._mode_keys = frozenset(mode_keys)
         self._currencies = frozenset(currencies)
         self._reasons = frozenset(reasons)
+        self._commands = frozenset(commands)
         self._requests = Family(
             Histogram(
                 "aiba_http_request_duration_seconds",
@@ -129,6 +133,16 @@ class Metrics:
         An error is any try that chain, signer or store ended, also after the reservation.
         """
         self._withdrawals.of(closed(result, _WITHDRAWAL_RESULTS)).inc()
+
+    @cached_property
+    def service(self) -> ServiceMetrics:
+        """The metrics of any running service, which are there from the first use on."""
+        return ServiceMetrics(
+            self._registry,
+            commands=self._commands,
+            currencies=self._currencies,
+            arenas=self._arenas,
+        )
 
     @cached_property
     def chain(self) -> ChainMetrics:

@@ -1,26 +1,16 @@
-"""The metrics of what is shared in Redis; they are there where it is configured."""
+"""The metrics of requests to Redis; they are there where it is configured."""
 
-from enum import StrEnum
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 
-from aiba_entry.series import Family, closed
+from aiba_entry.series import Family
 
 _BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
-_LIMITS: Final = frozenset({"global", "battle"})
-
-
-class Ruling(StrEnum):
-    """What became of a hit; UNAVAILABLE is one that nobody could judge."""
-
-    ALLOWED = "allowed"
-    REFUSED = "refused"
-    UNAVAILABLE = "unavailable"
 
 
 class RedisMetrics:
-    """Counts requests to Redis, as its meter, and what the limits ruled."""
+    """Counts requests to Redis, as its meter."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         """Count in `registry`."""
@@ -41,20 +31,8 @@ class RedisMetrics:
                 registry=registry,
             )
         )
-        self._rulings = Family(
-            Counter(
-                "aiba_rate_limit_hits",
-                "Hits of shared rate limits",
-                ("limit", "result"),
-                registry=registry,
-            )
-        )
 
     def request(self, operation: str, result: str, seconds: float) -> None:
         """Count a request, of the adapter's closed sets, and how long it took."""
         self._requests.of(operation, result).inc()
         self._durations.of(operation).observe(seconds)
-
-    def ruling(self, limit: str, ruling: Ruling) -> None:
-        """Count what a limit ruled."""
-        self._rulings.of(closed(limit, _LIMITS), ruling).inc()

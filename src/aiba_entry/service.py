@@ -14,6 +14,7 @@ from aiba_domain.instants import HOUR
 from aiba_domain.ports import Reader, Store, Unavailable
 from aiba_entry.chain import on_chain
 from aiba_entry.container import Container
+from aiba_entry.day_use import note_day
 from aiba_entry.duty import Duty
 from aiba_entry.http.app import create_app
 from aiba_entry.http.health import Probe
@@ -148,8 +149,9 @@ def _given(part: object) -> Provide:
 
 
 async def keep_up(container: Container) -> None:
-    """Turn seed epochs over and update the rate when due, for as long as the service runs."""
+    """Turn seed epochs over, update the rate when due, and look at the day, again and again."""
     while True:
+        await _look_at_day(container)
         await asyncio.sleep(UPKEEP_SECONDS)
         try:
             await rotate_if_due(container)
@@ -157,6 +159,13 @@ async def keep_up(container: Container) -> None:
         except (DomainError, Unavailable) as error:
             # Another process was first, or the store is busy: there is a next time.
             _log.warning("upkeep postponed", reason=str(error))
+
+
+async def _look_at_day(container: Container) -> None:
+    try:
+        await note_day(container.store(), container.clock(), container.metrics())
+    except Unavailable as error:
+        _log.warning("day not looked at", reason=str(error))
 
 
 async def rotate_if_due(container: Container) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from aiba_entry.http.health import Probe
 from aiba_entry.observability import METRICS_CONTENT_TYPE, Metrics
+from aiba_entry.service_metrics import Ruling
 from tests.contract.http.support import BROKER, Api
 
 SEVEN = {
@@ -109,6 +110,11 @@ def test_d64_random_paths_methods_and_labels_add_no_series() -> None:
         metrics.emission(text, text, text, text)
         metrics.sink(text, text, text, text, 5)
         metrics.withdrawal(text)
+        metrics.service.replayed(text)
+        metrics.service.ruling(text, Ruling.REFUSED)
+        metrics.service.emitted(text, text, 5)
+        metrics.chain.claim_moved(text, 5)
+        metrics.chain.payment(text)
 
     api.call("GET", "/nope")
     strange(0)
@@ -156,7 +162,8 @@ def test_description_covers_bodies_answers_and_identity() -> None:
     assert set(run["responses"]) >= {"200", "400", "401", "429"}
     assert run["security"] == [{"session": []}, {"initData": []}]
     assert "security" not in described["paths"]["/health"]["get"]
-    assert set(described["components"]["securitySchemes"]) == {"session", "initData"}
+    schemes = {"session", "initData", "admin", "adminToken"}
+    assert set(described["components"]["securitySchemes"]) == schemes
     assert "/health" in described["paths"]
     assert not any(path.startswith("/docs") for path in described["paths"])
 
