@@ -208,7 +208,7 @@ class CapRoom(RuleBasedStateMachine):
 
 
 TestCapRoom = CapRoom.TestCase
-TestCapRoom.settings = settings(stateful_step_count=50, max_examples=100)
+TestCapRoom.settings = settings(stateful_step_count=50, max_examples=40)
 
 
 @given(changes=caps, wanted=st.lists(emissions, max_size=60))
