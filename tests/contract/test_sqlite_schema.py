@@ -15,9 +15,10 @@ import pytest
 
 from aiba_adapters.codec import encode
 from aiba_adapters.sqlite import SqliteStore
+from aiba_adapters.sqlite.operator_reads import FLAGGED, MOVEMENTS
 from aiba_adapters.sqlite.schema import STEPS, migrate
 from aiba_adapters.sqlite.store import connect
-from aiba_adapters.sqlite.unit_of_work import _FLAGGED, _MOVEMENTS, SqliteUnitOfWork
+from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from aiba_adapters.steps import SchemaTooNew
 from aiba_domain.instants import DAY, day_key
 from aiba_domain.money import Currency
@@ -155,10 +156,10 @@ def test_players_and_brokers_of_the_version_before_are_found_and_counted(tmp_pat
 @pytest.mark.parametrize(
     ("query", "step"),
     [
-        (_MOVEMENTS, "USING INDEX entries_by_debit"),
-        (_MOVEMENTS, "USING INDEX entries_by_credit"),
-        (_FLAGGED.format("players"), "USING INDEX players_flagged"),
-        (_FLAGGED.format("brokers"), "USING INDEX brokers_flagged"),
+        (MOVEMENTS, "USING INDEX entries_by_debit"),
+        (MOVEMENTS, "USING INDEX entries_by_credit"),
+        (FLAGGED.format("players"), "USING INDEX players_flagged"),
+        (FLAGGED.format("brokers"), "USING INDEX brokers_flagged"),
         ("SELECT body FROM brokers ORDER BY created_at DESC, id DESC LIMIT 9", "brokers_by_age"),
         ("SELECT body FROM brokers WHERE nft = 'x'", "brokers_by_nft"),
         ("SELECT body FROM flags WHERE subject = 'x' ORDER BY at DESC, id DESC", "flags_by_time"),

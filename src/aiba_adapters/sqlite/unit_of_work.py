@@ -5,16 +5,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from aiba_adapters.codec import (
-    decode,
     decode_outcome,
     decode_shared,
     encode,
     encode_outcome,
 )
+from aiba_adapters.sqlite.operator_reads import (
+    AFTER_ALL,
+    CURRENCIES,
+    EARLIEST,
+    ENTRY,
+    OperatorReads,
+    posting_of,
+)
 from aiba_domain.administration.model import (
     AdminAccount,
     AdminSession,
-    AuditFilter,
     AuditRow,
     folded,
 )
@@ -22,7 +28,7 @@ from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
 from aiba_domain.brokers.listing import Listing
-from aiba_domain.brokers.minting import MintJob, MintStatus
+from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
@@ -32,13 +38,12 @@ from aiba_domain.economy.ledger import (
     check_balance,
     emission_prefix,
     net_effects,
-    sink_prefix,
 )
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
-from aiba_domain.instants import DAY, day_key, day_number
+from aiba_domain.instants import DAY, day_key
 from aiba_domain.leases.model import Lease
 from aiba_domain.ledger_audit.chain import Checkpoint
 from aiba_domain.ledger_audit.findings import STANDING, LedgerStanding
@@ -48,38 +53,17 @@ from aiba_domain.money import Currency
 from aiba_domain.outbox.model import Backlog, Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
-from aiba_domain.ports import Entry, Movement, Remembered, Scope, Totals
+from aiba_domain.ports import Entry, Remembered, Scope
 
 T = TypeVar("T")
 
-_EARLIEST: Final = -(2**63)
-_LATEST: Final = 2**63 - 1
-_AFTER_ALL: Final = "\U0010ffff"
-_CURRENCY: Final = {currency.value: currency for currency in Currency}
-_FLAGGED: Final = (
-    "SELECT body FROM {} WHERE flags > 0 AND flags >= ?"
-    " ORDER BY flags DESC, updated_at DESC, id DESC LIMIT ?"
-)
-_ENTRY: Final = (
-    "number, at, currency, amount, debit, credit, reason, arena, league, source_type, source_id"
-)
-# Each side is in an index of its own, which the same words as the index's let SQLite use.
-_SIDE: Final = (
-    f"SELECT * FROM (SELECT {_ENTRY} FROM entries WHERE {{0}} = :account"  # noqa: S608 - fixed texts
-    " AND {0} NOT GLOB 'emission:*' AND {0} NOT GLOB 'sink:*' ORDER BY number DESC LIMIT :limit)"
-)
-_MOVEMENTS: Final = (
-    f"{_SIDE.format('debit')} UNION ALL {_SIDE.format('credit')} ORDER BY 1 DESC LIMIT :limit"
-)
 
-
-class SqliteUnitOfWork:
+class SqliteUnitOfWork(OperatorReads):
     """Implements the reader and the unit of work; its coroutines never suspend."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         """Work on `connection`, whose transactions are the store's business."""
-        self._connection = connection
-        self._execute: Callable[..., sqlite3.Cursor] = connection.execute
+        super().__init__(connection)
         self.failure: Exception | None = None
 
     def check(self) -> None:
@@ -101,41 +85,13 @@ class SqliteUnitOfWork:
         brokers.sort(key=lambda broker: (broker.created_at, broker.id), reverse=True)
         return brokers
 
-    async def broker_of_nft(self, item_address: str) -> Broker | None:
-        return self._one(Broker, "SELECT body FROM brokers WHERE nft = ?", item_address)
-
-    async def latest_brokers(self, *, minted: bool | None, limit: int) -> Sequence[Broker]:
-        which = {None: "", True: "WHERE nft IS NOT NULL", False: "WHERE nft IS NULL"}[minted]
-        query = f"SELECT body FROM brokers {which} ORDER BY created_at DESC, id DESC LIMIT ?"  # noqa: S608 - fixed texts
-        return self._all(Broker, query, limit)
-
-    async def flagged_brokers(self, *, least: int, limit: int) -> Sequence[Broker]:
-        return self._all(Broker, _FLAGGED.format("brokers"), least, limit)
-
-    async def flagged_players(self, *, least: int, limit: int) -> Sequence[Player]:
-        return self._all(Player, _FLAGGED.format("players"), least, limit)
-
-    async def mint_job(self, job_id: str) -> MintJob | None:
-        return self._one(MintJob, "SELECT body FROM mint_jobs WHERE id = ?", job_id)
-
-    async def mint_job_of(self, broker_id: str) -> MintJob | None:
-        query = "SELECT body FROM mint_jobs WHERE open AND broker_id = ?"
-        return self._one(MintJob, query, broker_id)
-
-    async def mint_jobs(self, *, status: MintStatus | None, limit: int) -> Sequence[MintJob]:
-        newest = "ORDER BY created_at DESC, id DESC LIMIT ?"
-        if status is None:
-            return self._all(MintJob, f"SELECT body FROM mint_jobs {newest}", limit)  # noqa: S608 - fixed texts
-        query = f"SELECT body FROM mint_jobs WHERE status = ? {newest}"  # noqa: S608 - fixed texts
-        return self._all(MintJob, query, status, limit)
-
     async def battle(self, battle_id: str) -> Battle | None:
         return self._one(Battle, "SELECT body FROM battles WHERE id = ?", battle_id)
 
     async def battles_of(
         self, player_id: str, *, before: tuple[int, str] | None, limit: int
     ) -> Sequence[Battle]:
-        at, last_id = before or (2**63 - 1, _AFTER_ALL)
+        at, last_id = before or (2**63 - 1, AFTER_ALL)
         return self._all(
             Battle,
             "SELECT body FROM battles WHERE player_id = ? AND (created_at, id) < (?, ?)"
@@ -208,7 +164,7 @@ class SqliteUnitOfWork:
     async def claims_of(
         self, player_id: str, *, before: tuple[int, str] | None, limit: int
     ) -> Sequence[Claim]:
-        at, last_id = before or (2**63 - 1, _AFTER_ALL)
+        at, last_id = before or (2**63 - 1, AFTER_ALL)
         return self._all(
             Claim,
             "SELECT body FROM claims WHERE player_id = ? AND (created_at, id) < (?, ?)"
@@ -242,10 +198,6 @@ class SqliteUnitOfWork:
             subject,
             subject_id,
         )
-
-    async def recent_flags(self, subject: Subject, *, limit: int) -> Sequence[Flag]:
-        query = "SELECT body FROM flags WHERE subject = ? ORDER BY at DESC, id DESC LIMIT ?"
-        return self._all(Flag, query, subject, limit)
 
     async def lease(self, name: str) -> Lease | None:
         return self._one(Lease, "SELECT body FROM leases WHERE name = ?", name)
@@ -283,37 +235,6 @@ class SqliteUnitOfWork:
         (dead,) = self._execute("SELECT COUNT(*) FROM letters WHERE died_at IS NOT NULL").fetchone()
         return Backlog(pending=pending, oldest_at=oldest, dead=dead)
 
-    async def admin_account(self, email: str) -> AdminAccount | None:
-        query = "SELECT body FROM admin_accounts WHERE email = ?"
-        return self._one(AdminAccount, query, email)
-
-    async def admin_accounts(self) -> Sequence[AdminAccount]:
-        return self._all(AdminAccount, "SELECT body FROM admin_accounts ORDER BY email")
-
-    async def admin_session(self, session_id: str) -> AdminSession | None:
-        return self._one(AdminSession, "SELECT body FROM admin_sessions WHERE id = ?", session_id)
-
-    async def last_audit_row(self) -> AuditRow | None:
-        return self._one(AuditRow, "SELECT body FROM audit ORDER BY number DESC LIMIT 1")
-
-    async def audit_rows(
-        self, wanted: AuditFilter, *, offset: int, limit: int
-    ) -> tuple[Sequence[AuditRow], int]:
-        values = (
-            _EARLIEST if wanted.since is None else wanted.since,
-            _LATEST if wanted.until is None else wanted.until,
-            folded(wanted.email),
-            folded(wanted.path),
-        )
-        where = "FROM audit WHERE at BETWEEN ? AND ? AND instr(email, ?) AND instr(path, ?)"
-        total = self._execute(f"SELECT COUNT(*) {where}", values).fetchone()[0]
-        page = f"SELECT body {where} ORDER BY at DESC, number DESC LIMIT ? OFFSET ?"
-        return self._all(AuditRow, page, *values, limit, offset), total
-
-    async def audit_trail(self, *, after: int, limit: int) -> Sequence[AuditRow]:
-        query = "SELECT body FROM audit WHERE number > ? ORDER BY number LIMIT ?"
-        return self._all(AuditRow, query, after, limit)
-
     async def epoch(self) -> SeedEpoch | None:
         row = self._execute("SELECT body FROM epochs ORDER BY number DESC LIMIT 1").fetchone()
         return decode_shared(SeedEpoch, row[0]) if row else None
@@ -325,68 +246,32 @@ class SqliteUnitOfWork:
         row = self._execute("SELECT body FROM policies ORDER BY version DESC LIMIT 1").fetchone()
         return decode_shared(EconomyPolicy, row[0])
 
-    async def policies(self, *, before: int | None, limit: int) -> Sequence[EconomyPolicy]:
-        query = "SELECT body FROM policies WHERE version < ? ORDER BY version DESC LIMIT ?"
-        return self._all(EconomyPolicy, query, _LATEST if before is None else before, limit)
-
     async def balances(self, account: str) -> Mapping[Currency, int]:
         rows = self._execute("SELECT currency, balance FROM accounts WHERE name = ?", (account,))
-        return {_CURRENCY[currency]: balance for currency, balance in rows}
+        return {CURRENCIES[currency]: balance for currency, balance in rows}
 
     async def emitted(self, day: str) -> Mapping[Currency, EmissionUse]:
         prefix = emission_prefix(day)
         rows = self._execute(
             "SELECT name, currency, -balance FROM accounts WHERE name > ? AND name < ?",
-            (prefix, prefix + _AFTER_ALL),
+            (prefix, prefix + AFTER_ALL),
         )
         found: dict[str, dict[str, int]] = {}
         for name, currency, amount in rows:
             found.setdefault(currency, {})[name.removeprefix(prefix)] = amount
-        return {_CURRENCY[name]: EmissionUse(by_arena=by) for name, by in found.items()}
-
-    async def spent(self, day: str) -> Mapping[str, Mapping[Currency, int]]:
-        prefix = sink_prefix(day)
-        rows = self._execute(
-            "SELECT name, currency, balance FROM accounts WHERE name > ? AND name < ?",
-            (prefix, prefix + _AFTER_ALL),
-        )
-        found: dict[str, dict[Currency, int]] = {}
-        for name, currency, balance in rows:
-            found.setdefault(name.removeprefix(prefix), {})[_CURRENCY[currency]] = balance
-        return found
-
-    async def movements(self, account: str | None, *, limit: int) -> Sequence[Movement]:
-        if account is None:
-            query = f"SELECT {_ENTRY} FROM entries ORDER BY number DESC LIMIT ?"  # noqa: S608 - fixed texts
-            rows = self._execute(query, (limit,))
-        else:
-            rows = self._execute(_MOVEMENTS, {"account": account, "limit": limit})
-        return [Movement(at=row[1], posting=_posting(row)) for row in rows]
-
-    async def totals(self, day: str) -> Totals:
-        number = day_number(day)
-        seen = "SELECT SUM(players), SUM(players) FILTER (WHERE day = ?) FROM seen_days"
-        fought = "SELECT SUM(battles), SUM(battles) FILTER (WHERE day = ?) FROM battle_days"
-        players = self._execute(seen, (number,)).fetchone()
-        battles = self._execute(fought, (number,)).fetchone()
-        return Totals(
-            players=players[0] or 0,
-            players_seen=players[1] or 0,
-            battles=battles[0] or 0,
-            battles_fought=battles[1] or 0,
-        )
+        return {CURRENCIES[name]: EmissionUse(by_arena=by) for name, by in found.items()}
 
     async def accounts(self) -> Mapping[tuple[str, Currency], int]:
         rows = self._execute("SELECT name, currency, balance FROM accounts")
         return {(name, Currency(currency)): balance for name, currency, balance in rows}
 
     def entries(self) -> Iterable[Entry]:
-        for row in self._execute(f"SELECT {_ENTRY} FROM entries ORDER BY number"):  # noqa: S608 - fixed texts
-            yield Entry(number=row[0], at=row[1], posting=_posting(row))
+        for row in self._execute(f"SELECT {ENTRY} FROM entries ORDER BY number"):  # noqa: S608 - fixed texts
+            yield Entry(number=row[0], at=row[1], posting=posting_of(row))
 
     async def ledger(self, after: str, *, limit: int, settled: bool) -> LedgerPage:  # noqa: ARG002 - all are
-        query = f"SELECT {_ENTRY} FROM entries WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608 - fixed texts
-        start = int(after) if after else _EARLIEST
+        query = f"SELECT {ENTRY} FROM entries WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608 - fixed texts
+        start = int(after) if after else EARLIEST
         rows = [Row(*row) for row in self._execute(query, (start, limit))]
         place = str(rows[-1].number) if rows else after
         return LedgerPage(rows=rows, place=place, is_end=len(rows) < limit)
@@ -522,28 +407,6 @@ class SqliteUnitOfWork:
         else:
             msg = f"a {type(record).__name__} is never removed"
             raise NotImplementedError(msg)
-
-    def _one(self, kind: type[T], query: str, *values: object) -> T | None:
-        row = self._execute(query, values).fetchone()
-        return decode(kind, row[0]) if row else None
-
-    def _all(self, kind: type[T], query: str, *values: object) -> list[T]:
-        return [decode(kind, body) for (body,) in self._execute(query, values)]
-
-
-def _posting(row: tuple[Any, ...]) -> Posting:
-    """Return the posting of a row of `_ENTRY`."""
-    return Posting(
-        currency=_CURRENCY[row[2]],
-        amount=row[3],
-        debit=row[4],
-        credit=row[5],
-        reason=row[6],
-        arena=row[7],
-        league=row[8],
-        source_type=row[9],
-        source_id=row[10],
-    )
 
 
 def _ordered(seqno: int) -> str:
