@@ -25,6 +25,7 @@ from aiba_entry.observability import Metrics
 from aiba_entry.oracle import RateDesk
 from aiba_entry.settings import Settings
 from aiba_entry.shop import BrokerShop
+from aiba_entry.solvency import SolvencyDesk
 from aiba_entry.vaults import Vaults
 from aiba_entry.wallets import make_wallet_desk
 
@@ -65,6 +66,9 @@ class Container(containers.DeclarativeContainer):
         SessionDesk, pipeline=pipeline, tokens=tokens, ttl_s=settings.provided.session_ttl_s
     )
     vaults = providers.Singleton(Vaults, metrics=metrics)
+    solvency = providers.Singleton(
+        SolvencyDesk, store=store, vaults=vaults, now_ms=clock.provided.now
+    )
     shop = providers.Singleton(BrokerShop, metrics=metrics)
     battle_desk = providers.Singleton(BattleDesk, pipeline=pipeline, vaults=vaults)
     wallet_desk = providers.Singleton(

@@ -13,6 +13,7 @@ from prometheus_client import (
     generate_latest,
 )
 
+from aiba_entry.audit_metrics import AuditMetrics
 from aiba_entry.chain_metrics import ChainMetrics
 from aiba_entry.logs import REQUEST_ID, configure_logging, ensure_logging, get_logger
 from aiba_entry.outbox_metrics import OutboxMetrics
@@ -158,6 +159,11 @@ class Metrics:
     def outbox(self) -> OutboxMetrics:
         """The metrics of the outbox, which are there from the first use on."""
         return OutboxMetrics(self._registry)
+
+    @cached_property
+    def audit(self) -> AuditMetrics:
+        """The metrics of the ledger's audit, which are there from the first use on."""
+        return AuditMetrics(self._registry)
 
     def join(self, registry: CollectorRegistry) -> None:
         """Show what is counted in another registry too."""

@@ -12,6 +12,7 @@ from aiba_domain.application.upkeep import open_epoch_of, prepare, rotate_seed
 from aiba_domain.errors import DomainError
 from aiba_domain.instants import HOUR
 from aiba_domain.ports import Reader, Store, Unavailable
+from aiba_entry.auditing import auditing
 from aiba_entry.chain import on_chain
 from aiba_entry.container import Container
 from aiba_entry.day_use import note_day
@@ -90,6 +91,7 @@ async def open_service(settings: Settings) -> AsyncIterator[Edge]:
         open_container(settings) as container,
         on_chain(container),
         bringing_letters(container),
+        auditing(container),
     ):
         upkeep = asyncio.create_task(keep_up(container))
         try:
@@ -126,6 +128,7 @@ def create_application(
         "wallets": container.wallet_desk(),
         "vaults": container.vaults(),
         "shop": container.shop(),
+        "solvency": container.solvency(),
     }
     return create_app(
         settings,

@@ -82,6 +82,7 @@ class Settings:
     oracle_aiba_usd: Fraction | None = None
     telegram_notify: bool = False
     telegram_api_url: str = BOT_API
+    ledger_audit_s: int = 10
 
     @property
     def is_prod(self) -> bool:
@@ -166,6 +167,7 @@ def parse(variables: Variables) -> Settings:
         redis=load_redis(variables.secret, variables.get, variables.fault),
         ton=load_ton(variables, loopback=is_loopback(host)),
         oracle_aiba_usd=read("ORACLE_AIBA_USD", forms.price),
+        ledger_audit_s=integer("LEDGER_AUDIT_SECONDS", 10, 0, 3_600),
         telegram_notify=read("TELEGRAM_NOTIFY", forms.boolean) or False,
         telegram_api_url=read("TELEGRAM_API_URL", forms.base_url) or BOT_API,
         admin=load_admin(

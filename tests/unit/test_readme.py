@@ -181,6 +181,7 @@ def test_documented_defaults_are_the_real_ones(tmp_path: Path) -> None:
     assert defaults["TELEGRAM_INITDATA_MAX_AGE_SECONDS"] == str(settings.init_data_max_age_s)
     assert defaults["SESSION_TTL_SECONDS"] == str(settings.session_ttl_s)
     assert defaults["SEED_EPOCH_HOURS"] == str(settings.seed_epoch_hours)
+    assert defaults["LEDGER_AUDIT_SECONDS"] == str(settings.ledger_audit_s)
     assert defaults["RATE_LIMIT_PER_MINUTE"] == str(settings.rate_limit_per_minute)
     assert defaults["BATTLE_RATE_LIMIT_PER_MINUTE"] == str(settings.battle_rate_limit_per_minute)
     assert defaults["LOG_LEVEL"] == settings.log_level

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from aiba_domain.administration.model import AdminAccount, AuditFilter, AuditRow, broken_seal
+from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.ports import Reader, Store
 
 _WALKED: Final = 500
@@ -51,6 +52,14 @@ class AdminRecords:
         async def look(read: Reader) -> AuditPage:
             rows, total = await read.audit_rows(wanted, offset=offset, limit=limit)
             return AuditPage(rows=rows, total=total)
+
+        return await self._store.read(look)
+
+    async def ledger_standing(self) -> LedgerStanding | None:
+        """Return where the continuous audit of the ledger stands, None before its first round."""
+
+        async def look(read: Reader) -> LedgerStanding | None:
+            return await read.ledger_standing()
 
         return await self._store.read(look)
 

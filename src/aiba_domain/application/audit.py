@@ -63,8 +63,11 @@ def audit(entries: Iterable[Entry], stored: Balances) -> AuditReport:
     return AuditReport(entries=count, accounts=len(stored), totals=totals, faults=tuple(faults))
 
 
-async def audit_store(store: Store) -> AuditReport:
-    """Audit a store's ledger at one moment, and its chain of checkpoints."""
+async def audit_store(store: Store, *, head: str | None = None) -> AuditReport:
+    """Audit a store's ledger at one moment, and its chain of checkpoints.
+
+    `head` is a hash that somebody has kept, which must be one of the chain's.
+    """
 
     async def look(read: Reader) -> AuditReport:
         walk = Walk()
@@ -80,10 +83,16 @@ async def audit_store(store: Store) -> AuditReport:
             entries=walk.books.entries,
             accounts=walk.balances,
             totals={each: walk.totals.get(each.value, 0) for each in Currency},
-            faults=tuple(finding.text for finding in walk.findings),
+            faults=(*(finding.text for finding in walk.findings), *_lost(walk, head)),
             checkpoints=last.number if last else 0,
             sealed=last.last if last else 0,
             head=last.hash if last else "",
         )
 
     return await store.read(look)
+
+
+def _lost(walk: Walk, head: str | None) -> tuple[str, ...]:
+    if head is None or walk.knows(head):
+        return ()
+    return (f"no checkpoint has the hash {head}",)

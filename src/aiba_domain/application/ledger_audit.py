@@ -98,6 +98,10 @@ class Walk:
         if page.is_end:
             self.books.end_of_unit()
 
+    def knows(self, head: str) -> bool:
+        """Tell whether a hash is that of a checkpoint that was followed."""
+        return head in self._hashes
+
     def sealed(self, checkpoint: Checkpoint) -> None:
         """Go on after a checkpoint of all that was taken in."""
         self.last = checkpoint

@@ -20,6 +20,7 @@ PUBLIC = {
     ("GET", "/api/vault/claim-status"),
     ("GET", "/api/treasury/summary"),
     ("GET", "/api/treasury/ops"),
+    ("GET", "/api/solvency"),
     ("GET", "/health"),
     ("GET", "/ready"),
     ("GET", "/metrics"),

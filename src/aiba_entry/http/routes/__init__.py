@@ -5,6 +5,7 @@ from litestar.types import ControllerRouterHandler
 from aiba_entry.http.admin.brokers import AdminBrokers
 from aiba_entry.http.admin.economy import AdminEconomy
 from aiba_entry.http.admin.game_modes import AdminModes
+from aiba_entry.http.admin.ledger_audit import AdminLedgerAudit
 from aiba_entry.http.admin.moderation import AdminModeration
 from aiba_entry.http.admin.routes import ADMIN_ROUTES
 from aiba_entry.http.admin.stats import AdminStats
@@ -17,6 +18,7 @@ from aiba_entry.http.routes.economy import Economy
 from aiba_entry.http.routes.fairness import Fairness
 from aiba_entry.http.routes.modes import Modes
 from aiba_entry.http.routes.sessions import Sessions
+from aiba_entry.http.routes.solvency import SolvencyRoutes
 from aiba_entry.http.routes.treasury import Treasury
 from aiba_entry.http.routes.vault import Vault
 from aiba_entry.http.routes.wallets import Wallets
@@ -33,12 +35,14 @@ GAME_ROUTES: tuple[ControllerRouterHandler, ...] = (
     Vault,
     Fairness,
     Treasury,
+    SolvencyRoutes,
     *ADMIN_ROUTES,
     AdminEconomy,
     AdminModes,
     AdminBrokers,
     AdminModeration,
     AdminStats,
+    AdminLedgerAudit,
     *TREASURY_ROUTES,
 )
 """Every route of the game. Add a new area here."""
