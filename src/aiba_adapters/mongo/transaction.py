@@ -78,7 +78,9 @@ class Transaction:
 
         Not of this transaction's state but of the newest, which nothing has to be read for.
         """
-        return await self._in(shape).estimated_document_count()
+        async with await self._in(shape).aggregate([{"$collStats": {"count": {}}}]) as found:
+            stats: Any = await found.next()
+        return int(stats["count"])
 
     async def each(
         self, shape: type[Shape], where: Mapping[str, Any], **options: Any
