@@ -422,7 +422,15 @@ class SeedSecrets(Protocol):
     """The secrets that battle seeds are drawn with."""
 
     def secret(self, number: int) -> str:
-        """Return the secret of a seed epoch; the same number gives the same secret."""
+        """Return the secret to open a seed epoch with; the same number gives the same secret."""
+        ...
+
+    def promised(self, number: int, commitment: str) -> str | None:
+        """Return the secret that an epoch was committed to, None if it isn't at hand.
+
+        It is `secret(number)`, or that of another root that the source knows while one takes the
+        other's place.
+        """
         ...
 
 

@@ -21,7 +21,6 @@ from aiba_domain.decision import (
     Role,
 )
 from aiba_domain.errors import DomainError, InvariantViolation
-from aiba_domain.fairness.epochs import commitment
 from aiba_domain.idempotency import parse_key
 from aiba_domain.instants import iso
 from aiba_domain.leases.model import Lease, LeaseLost
@@ -144,8 +143,8 @@ class Pipeline:
         if epoch is None:
             msg = "no seed epoch is open"
             raise InvariantViolation(msg)
-        secret = self._seeds.secret(epoch.number)
-        if commitment(epoch.number, secret) != epoch.commitment:
+        secret = self._seeds.promised(epoch.number, epoch.commitment)
+        if secret is None:
             msg = f"the secret of seed epoch {epoch.number} is not the committed one"
             raise InvariantViolation(msg)
         return OpenSeed(epoch=epoch, secret=secret)

@@ -5,7 +5,7 @@ from aiba_domain.battle.mode_commands import SeedModes
 from aiba_domain.decision import Principal, Role
 from aiba_domain.errors import DomainError
 from aiba_domain.fairness.commands import MOVED_ON, EpochReply, RotateSeed
-from aiba_domain.fairness.epochs import SeedEpoch, commitment, keeps_promise
+from aiba_domain.fairness.epochs import SeedEpoch, commitment
 from aiba_domain.ports import Reader, SeedSecrets, Store
 
 SERVICE = Principal(id="service", role=Role.SYSTEM)
@@ -24,12 +24,12 @@ async def open_epoch_of(store: Store) -> SeedEpoch | None:
 async def prepare(pipeline: Pipeline, store: Store, seeds: SeedSecrets) -> None:
     """Make a store ready for play: the default modes, and an open epoch whose secret is at hand.
 
-    After a change of the root the open epoch's secret is another one; then it is closed unrevealed
+    If no root at hand is the one that the open epoch was committed to, it is closed unrevealed
     and the next one opens, so that no battle is drawn under a commitment that can't be kept.
     Any number of processes may do so at once.
     """
     (await pipeline.execute(SERVICE, SeedModes())).reply()
-    while (epoch := await open_epoch_of(store)) is None or not _holds(epoch, seeds):
+    while (epoch := await open_epoch_of(store)) is None or _secret_of(epoch, seeds) is None:
         try:
             await rotate_seed(pipeline, store, seeds)
         except DomainError as refusal:
@@ -50,11 +50,11 @@ async def rotate_seed(
     command = RotateSeed(
         closes=number,
         commitment=commitment(number + 1, seeds.secret(number + 1)),
-        secret=seeds.secret(number) if epoch and _holds(epoch, seeds) else None,
+        secret=_secret_of(epoch, seeds) if epoch else None,
     )
     return (await pipeline.execute(who, command)).reply()
 
 
-def _holds(epoch: SeedEpoch, seeds: SeedSecrets) -> bool:
-    """Tell whether the secret at hand is the one the epoch was committed to."""
-    return keeps_promise(epoch.number, epoch.commitment, seeds.secret(epoch.number))
+def _secret_of(epoch: SeedEpoch, seeds: SeedSecrets) -> str | None:
+    """Return the secret that the epoch was committed to, None if it isn't at hand."""
+    return seeds.promised(epoch.number, epoch.commitment)

@@ -3,7 +3,7 @@
 from typing import Final
 
 from aiba_domain.events import Event
-from aiba_domain.fairness.epochs import epoch_secret
+from aiba_domain.fairness.epochs import epoch_secret, keeps_promise
 
 NOON: Final = 1_767_268_800_000
 """2026-01-01T12:00:00Z in ms since the Unix epoch: far from midnight on either side."""
@@ -37,6 +37,11 @@ class FixedSeeds:
     def secret(self, number: int) -> str:
         """Return the secret of a seed epoch."""
         return epoch_secret(self._root, number)
+
+    def promised(self, number: int, commitment: str) -> str | None:
+        """Return that secret if the epoch was committed to it."""
+        secret = self.secret(number)
+        return secret if keeps_promise(number, commitment, secret) else None
 
 
 class Tally:

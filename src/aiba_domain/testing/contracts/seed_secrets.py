@@ -30,7 +30,7 @@ class SeedSecretsContract(PortContract):
     """
 
     port = "SeedSecrets"
-    version = "1.0"
+    version = "2.0"
 
     @abstractmethod
     def make_secrets(self, root: str) -> SeedSecrets:
@@ -56,6 +56,16 @@ class SeedSecretsContract(PortContract):
         drawn = {number: secrets.secret(number) for number in numbers}
         same(len(set(drawn.values())), len(numbers), "different secrets")
         same({number: secrets.secret(number) for number in reversed(numbers)}, drawn)
+
+    @base
+    def test_a_promise_is_kept_by_its_own_secret_alone(self, secrets: SeedSecrets) -> None:
+        """An epoch's commitment brings its secret; anything else is no secret at hand."""
+        promise = commitment(3, secrets.secret(3))
+        same(secrets.promised(3, promise), secrets.secret(3), "the secret of a promise")
+        same(secrets.promised(4, promise), None, "the secret of another epoch's promise")
+        foreign = commitment(3, self.make_secrets(_ROOTS[1]).secret(3))
+        same(secrets.promised(3, foreign), None, "the secret of another root's promise")
+        same(secrets.promised(3, ""), None, "the secret of no promise")
 
     def test_another_root_has_other_secrets(self, secrets: SeedSecrets) -> None:
         """Nobody knows the secrets who doesn't know the root."""

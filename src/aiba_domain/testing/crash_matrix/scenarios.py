@@ -102,7 +102,7 @@ _FLOWS: Final = (
     Scenario(
         name="a battle by its arena",
         act=acts.battle_by_arena,
-        reaches=("Reader.modes", "SeedSecrets.secret"),
+        reaches=("Reader.modes", "SeedSecrets.promised"),
         commands=(RunBattle,),
     ),
     Scenario(
