@@ -6,6 +6,7 @@ an amount.
 """
 
 import types
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import Enum
@@ -32,6 +33,8 @@ from aiba_domain.economy.rewards import Bonuses, RewardRates
 from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
 from aiba_domain.events import Event
 from aiba_domain.ledger_audit.rows import LedgerPage
+from aiba_domain.legacy.fields import Fields
+from aiba_domain.legacy.findings import Findings
 from aiba_domain.money import BPS
 from aiba_domain.payments.model import IncomingPayment, UsedPayment
 from aiba_domain.ports import Remembered, Verdict
@@ -146,6 +149,12 @@ SHAPED: Final[Mapping[type, st.SearchStrategy[Any]]] = {
         value=st.integers(0, SMALL),
         updated_at=st.integers(-LAST_INSTANT, LAST_INSTANT),
     ),
+    Fields: st.builds(
+        Fields,
+        collection=texts(),
+        document=st.dictionaries(texts(), maybe(amounts() | texts()), max_size=3),
+        found=st.builds(Findings),
+    ),
     Fighter: records.fighters(),
     GuildMatch: records.matches(),
     Handler: st.sampled_from(tuple(HANDLERS.values())),
@@ -179,6 +188,7 @@ SHAPED: Final[Mapping[type, st.SearchStrategy[Any]]] = {
 }
 """The strategies of types that not every combination of fields is a value of."""
 
+_CONTAINERS: Final = frozenset({Counter, Mapping, Sequence, dict, frozenset, list, tuple})
 _PLAYERS: Final = frozenset({"player_id", "owner_id", "seller_id", "telegram_id"})
 _ADDRESSES: Final = frozenset(
     {"address", "destination", "jetton_master", "jetton_wallet", "recipient", "source", "vault"}
@@ -216,7 +226,7 @@ def _of_field(kind: type, name: str, hint: Any) -> st.SearchStrategy[Any]:  # no
         raise TypeError(f"{kind.__module__}.{kind.__name__}.{name}: {error}") from error
 
 
-def _of_hint(name: str, hint: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401, PLR0911 - one a form
+def _of_hint(name: str, hint: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - one a form
     """Return the strategy of what a field of this name and type may hold."""
     if hint is Record:
         return st.one_of(*records.RECORDS.values())
@@ -225,19 +235,28 @@ def _of_hint(name: str, hint: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401, P
         # None comes first: what may be absent shrinks to that.
         ordered = sorted(arguments, key=lambda one: one is not type(None))
         return st.one_of(*(_of_hint(name, each) for each in ordered))
-    if origin is tuple and arguments[-1] is not Ellipsis:
-        return st.tuples(*(_of_hint(name, each) for each in arguments))
-    if origin is frozenset:
-        return st.frozensets(_of_hint(name, arguments[0]), max_size=3)
-    if origin in (tuple, Sequence):
-        return st.lists(_of_hint(name, arguments[0]), max_size=3).map(tuple)
-    if origin is Mapping:
-        return st.dictionaries(_of_hint("", arguments[0]), _of_hint(name, arguments[1]), max_size=3)
+    if origin in _CONTAINERS:
+        return _of_container(name, origin, arguments)
     if origin is not None:
         return of(origin)
     if isinstance(hint, TypeVar) or hint in (object, Any):
         return maybe(amounts() | texts())
     return _of_plain(name, hint)
+
+
+def _of_container(name: str, origin: Any, arguments: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401
+    """Return the strategy of what holds others, of up to three of them."""
+    if origin is tuple and arguments[-1] is not Ellipsis:
+        return st.tuples(*(_of_hint(name, each) for each in arguments))
+    if origin is Counter:
+        counts = st.integers(1, SMALL)
+        return st.dictionaries(_of_hint("", arguments[0]), counts, max_size=3).map(Counter)
+    if origin in (Mapping, dict):
+        return st.dictionaries(_of_hint("", arguments[0]), _of_hint(name, arguments[1]), max_size=3)
+    if origin is frozenset:
+        return st.frozensets(_of_hint(name, arguments[0]), max_size=3)
+    held = st.lists(_of_hint(name, arguments[0]), max_size=3)
+    return held if origin is list else held.map(tuple)
 
 
 def _of_plain(name: str, hint: Any) -> st.SearchStrategy[Any]:  # noqa: ANN401 - a type
