@@ -20,6 +20,7 @@ from litestar import Controller, Request, post
 from litestar.params import JSONBody
 
 from aiba_entry.container import Container
+from aiba_entry.edge_settings import LIMITS, limit_variable
 from aiba_entry.http.context import context_of
 from aiba_entry.http.envelope import Reply, data_reply
 from aiba_entry.http.limits import BATTLE, admit_player
@@ -88,6 +89,7 @@ def started(
         "AIBA_DATA_DIR": str(data_dir),
         "RATE_LIMIT_PER_MINUTE": _MOST,
         "BATTLE_RATE_LIMIT_PER_MINUTE": _MOST,
+        **{limit_variable(name): _MOST for name in LIMITS},
         "LOG_LEVEL": "INFO",
         **(more or {}),
     }

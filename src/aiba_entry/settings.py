@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 from aiba_entry import forms
 from aiba_entry.admin_settings import AdminSettings, load_admin
 from aiba_entry.dev_secrets import DevSecretsUnusable, dev_secrets
+from aiba_entry.edge_settings import EdgeSettings, load_edge
 from aiba_entry.forms import AppEnv, Network, is_loopback
 from aiba_entry.mongo_uri import is_mongo_uri, mongo_secrets
 from aiba_entry.readiness.checks import (
@@ -83,6 +84,7 @@ class Settings:
     telegram_notify: bool = False
     telegram_api_url: str = BOT_API
     ledger_audit_s: int = 10
+    edge: EdgeSettings = field(default_factory=EdgeSettings)
 
     @property
     def is_prod(self) -> bool:
@@ -96,13 +98,13 @@ class Settings:
         ton = self.ton.secrets if self.ton else ()
         redis = self.redis.secrets if self.redis else ()
         admin = self.admin.secrets if self.admin else ()
-        return (*own, *ton, *mongo_secrets(self.mongo_uri), *redis, *admin)
+        return (*own, *ton, *mongo_secrets(self.mongo_uri), *redis, *admin, *self.edge.secrets)
 
     def __repr__(self) -> str:
         hidden = {"telegram_bot_token", "session_secret", "battle_seed_secret", "mongo_uri"}
         parts = (
-            f"{field.name}={'[hidden]' if field.name in hidden else getattr(self, field.name)!r}"
-            for field in fields(self)
+            f"{each.name}={'[hidden]' if each.name in hidden else getattr(self, each.name)!r}"
+            for each in fields(self)
         )
         return f"Settings({', '.join(parts)})"
 
@@ -170,6 +172,7 @@ def parse(variables: Variables) -> Settings:
         ledger_audit_s=integer("LEDGER_AUDIT_SECONDS", 10, 0, 3_600),
         telegram_notify=read("TELEGRAM_NOTIFY", forms.boolean) or False,
         telegram_api_url=read("TELEGRAM_API_URL", forms.base_url) or BOT_API,
+        edge=load_edge(variables, strict=strict),
         admin=load_admin(
             variables.secret,
             variables.get,

@@ -26,6 +26,8 @@ SECRETS: Final = (
     "TON_API_KEY",
     "ORACLE_PRIVATE_KEY_HEX",
     "ORACLE_SIGNER_TOKEN",
+    "METRICS_TOKEN",
+    "DOCS_TOKEN",
 )
 """Every variable of the API that holds a secret: each can be given in a file as `NAME_FILE`."""
 

@@ -26,6 +26,7 @@ READY: Final[Mapping[str, str]] = {
     "ADMIN_PASSWORD_HASH": "$2b$12$" + "abcdefghijklmnopqrstuu" + "ABCDEFGHIJKLMNOPQRSTUVWXYZ01234",
     "MONGO_URI": "mongodb://aiba:mongo-word-93ab@db1,db2,db3/aiba?replicaSet=rs",
     "REDIS_URL": "redis://:redis-word-17cd@cache.example:6379/0",
+    "METRICS_TOKEN": "metrics-6e0b95d1c8f7423a-Pl-ready",
     **VAULT,
     **SIGNER,
 }
@@ -85,6 +86,8 @@ FAILING: Final[Mapping[str, Mapping[str, str]]] = {
     "store_not_replicated": {"MONGO_URI": ""},
     "store_on_one_machine": WITHOUT_MONGO,
     "data_dir_not_absolute": {**WITHOUT_MONGO, "AIBA_DATA_DIR": "./var"},
+    "metrics_open": {"METRICS_ALLOW": "any"},
+    "metrics_closed": {"METRICS_TOKEN": ""},
     "setting_invalid": {"PORT": "many"},
 }
 """What makes each code appear, each change on READY; `empty` and `exposed` are files of a test."""

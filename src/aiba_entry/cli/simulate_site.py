@@ -23,6 +23,7 @@ from aiba_domain.testing.simulation.site import (
     SESSION_MS,
 )
 from aiba_entry.container import Container
+from aiba_entry.edge_settings import LIMITS, limit_variable
 from aiba_entry.metering import make_metrics
 from aiba_entry.service import create_application, rotate_if_due
 from aiba_entry.settings import load
@@ -45,6 +46,7 @@ _ENVIRON: Final = {
     "SEED_EPOCH_HOURS": str(EPOCH_HOURS),
     "RATE_LIMIT_PER_MINUTE": str(ASKS_A_MINUTE),
     "BATTLE_RATE_LIMIT_PER_MINUTE": str(BATTLES_A_MINUTE),
+    **{limit_variable(name): str(ASKS_A_MINUTE) for name in LIMITS},
 }
 _ROUTES: Final[Mapping[str, tuple[str, str]]] = {
     "session": ("POST", "/api/auth/session"),

@@ -9,6 +9,7 @@ from litestar.types import ControllerRouterHandler, LifespanHook
 
 from aiba_adapters.sessions import SessionTokens
 from aiba_domain.ports import RateLimiter
+from aiba_entry.edge_settings import DOCS, METRICS
 from aiba_entry.http.admin.access import AdminAccess
 from aiba_entry.http.admin.guard import ADMIN_KEY, provide_admin
 from aiba_entry.http.auth import Authenticator
@@ -28,6 +29,7 @@ from aiba_entry.http.limits import (
 from aiba_entry.http.paths import RoutePaths
 from aiba_entry.http.principal import Principal
 from aiba_entry.http.request_context import Edge
+from aiba_entry.http.security_headers import SecurityHeaders
 from aiba_entry.http.validation import EdgeRequest, JsonBody
 from aiba_entry.observability import Metrics, ensure_logging
 from aiba_entry.settings import AppEnv, Settings
@@ -70,7 +72,7 @@ def create_app(  # noqa: PLR0913 - the one place where all of it meets
         request_class=EdgeRequest,
         request_max_body_size=None,
         exception_handlers=exception_handlers(),
-        openapi_config=openapi_config(version),
+        openapi_config=openapi_config(version, settings.public_base_url),
         on_startup=list(on_startup),
         on_shutdown=list(on_shutdown),
         logging_config=None,
@@ -87,6 +89,8 @@ def create_app(  # noqa: PLR0913 - the one place where all of it meets
             reflect_loopback=not settings.is_prod and not settings.cors_origins,
         ),
         body_limit=settings.json_body_limit,
+        secure=SecurityHeaders(settings.edge.hsts_seconds),
+        deadline_s=settings.edge.request_seconds,
     )
 
 
@@ -106,8 +110,10 @@ def create_gate(settings: Settings, *, limiter: RateLimiter, now_ms: Callable[[]
         limits={
             GLOBAL: settings.rate_limit_per_minute,
             BATTLE: settings.battle_rate_limit_per_minute,
+            **settings.edge.limits,
         },
         now_ms=now_ms,
+        pages={METRICS: settings.edge.metrics, DOCS: settings.edge.docs},
     )
 
 

@@ -10,26 +10,17 @@ import msgspec
 from litestar import Litestar, Request, get
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Components, Contact, SecurityScheme, Tag
+from litestar.openapi.spec import Components, Contact, SecurityScheme, Server, Tag
 from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from aiba_entry.http.envelope import JSON, Reply
+from aiba_entry.http.limits import allow_anyone
+from aiba_entry.http.private import docs_guard
+from aiba_entry.http.security_headers import BUNDLE, DOCS, START, STYLE, VERIFY
 
-_ASSETS: Final = {
-    "swagger-ui.css": b"text/css; charset=utf-8",
-    "swagger-ui-bundle.js": b"text/javascript; charset=utf-8",
-}
-_HEADERS: Final = {
-    "Content-Security-Policy": (
-        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline';"
-        " img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'; base-uri 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-}
-_ALONE: Final = {
-    "Content-Security-Policy": "frame-ancestors 'none'; connect-src 'none'",
-    "Referrer-Policy": "no-referrer",
-}
+_ASSETS: Final = {STYLE: b"text/css; charset=utf-8", BUNDLE: b"text/javascript; charset=utf-8"}
+# What the page says of itself stands in its head; that nobody frames it only a header can say.
+_OWN_POLICY: Final = re.compile(rb'http-equiv="Content-Security-Policy" content="([^"]+)"')
 _HTML: Final = b"text/html; charset=utf-8"
 _PAGE: Final = b"""<!DOCTYPE html>
 <html lang="en">
@@ -63,8 +54,8 @@ _MODULES: Final = re.compile(rb"(DataEnvelope_(?:list_)?)[a-z_]+(?:\.[a-z_]+)+\.
 _SCRIPT: Final = b"text/javascript; charset=utf-8"
 
 
-def openapi_config(version: str) -> OpenAPIConfig:
-    """Return how the API describes itself."""
+def openapi_config(version: str, base_url: str | None = None) -> OpenAPIConfig:
+    """Return how the API describes itself, at `base_url` if it is given."""
     return OpenAPIConfig(
         title="AIBA Arena",
         version=version,
@@ -74,6 +65,7 @@ def openapi_config(version: str) -> OpenAPIConfig:
             " details}, requestId}`. A command that moves money needs a `requestId` of the caller"
             " in its body: the same one again gets the same answer and moves nothing."
         ),
+        servers=[Server(url=base_url or "/")],
         contact=Contact(name="AIBA Arena"),
         components=Components(
             security_schemes={
@@ -114,7 +106,7 @@ def docs_routes() -> list[HTTPRouteHandler]:
     """
     described: dict[str, bytes] = {}
 
-    @get("/openapi.json", include_in_schema=False)
+    @get("/openapi.json", guards=[docs_guard], include_in_schema=False)
     async def openapi(request: Request[Any, Any, Any]) -> Reply:
         """Answer the API's description."""
         if "json" not in described:
@@ -122,27 +114,35 @@ def docs_routes() -> list[HTTPRouteHandler]:
             described["json"] = _MODULES.sub(rb"\1\2", text)
         return Reply(described["json"], media_type=JSON)
 
-    @get("/docs", include_in_schema=False)
+    @get(DOCS, guards=[docs_guard], include_in_schema=False)
     async def page() -> Reply:
         """Answer the page to read it on."""
-        return Reply(_PAGE, media_type=_HTML, headers=_HEADERS)
+        return Reply(_PAGE, media_type=_HTML)
 
-    @get("/docs/start.js", include_in_schema=False)
+    @get(START, guards=[docs_guard], include_in_schema=False)
     async def start() -> Reply:
         """Answer the script that starts the page."""
         return Reply(_START, media_type=_SCRIPT)
 
-    @get("/verify", include_in_schema=False)
+    @get(VERIFY, guards=[allow_anyone], include_in_schema=False)
     async def verify() -> Reply:
         """Answer the page that verifies battles; it states itself what it may load: nothing."""
-        return Reply(_verifier(), media_type=_HTML, headers=_ALONE)
+        return Reply(_verifier(), media_type=_HTML, headers={"Content-Security-Policy": _policy()})
 
-    return [openapi, page, start, verify, *(_asset_route(name) for name in _ASSETS)]
+    return [openapi, page, start, verify, *(_asset_route(path) for path in _ASSETS)]
 
 
 @cache
 def _verifier() -> bytes:
     return files("aiba_entry.http").joinpath("data", "verify.html").read_bytes()
+
+
+@cache
+def _policy() -> str:
+    own = _OWN_POLICY.search(_verifier())
+    if own is None:
+        raise RuntimeError("the page that verifies battles has no policy of its own")
+    return f"{own[1].decode()}; connect-src 'none'; frame-ancestors 'none'"
 
 
 def _described(app: Litestar) -> dict[str, Any]:
@@ -161,19 +161,19 @@ def _described(app: Litestar) -> dict[str, Any]:
     return schema
 
 
-def _asset_route(name: str) -> HTTPRouteHandler:
+def _asset_route(path: str) -> HTTPRouteHandler:
     kept: list[tuple[bytes, str]] = []
 
-    @get(f"/docs/{name}", include_in_schema=False, sync_to_thread=False)
+    @get(path, guards=[docs_guard], include_in_schema=False, sync_to_thread=False)
     def asset(request: Request[Any, Any, Any]) -> Reply:
         """Answer one of the page's files; a browser asks again only whether it changed."""
         if not kept:
-            content = swagger_ui_path.joinpath(name).read_bytes()
+            content = swagger_ui_path.joinpath(path.rpartition("/")[2]).read_bytes()
             kept.append((content, f'"{sha256(content).hexdigest()[:32]}"'))
         content, etag = kept[0]
-        headers = {"ETag": etag, "Cache-Control": "no-cache"}
+        headers = {"ETag": etag}
         if request.headers.get("if-none-match") == etag:
             return Reply(b"", 304, headers=headers)
-        return Reply(content, media_type=_ASSETS[name], headers=headers)
+        return Reply(content, media_type=_ASSETS[path], headers=headers)
 
     return asset

@@ -58,6 +58,7 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
         "admin auth required",
         "invalid admin token",
         "invalid credentials",
+        "token required",
     ),
     403: (
         "banned",
@@ -117,6 +118,7 @@ _CODES_BY_STATUS: Final[Mapping[int, tuple[str, ...]]] = {
     ),
     503: (
         "unavailable",
+        "timed out",
         "daily cap reached",
         "claims paused",
         "claim not signed",

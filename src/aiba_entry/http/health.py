@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 
 from aiba_entry.http.context import context_of
 from aiba_entry.http.envelope import Reply, documented, flat_reply
+from aiba_entry.http.private import metrics_guard
 from aiba_entry.observability import METRICS_CONTENT_TYPE, Metrics, get_logger
 
 PROBE_SECONDS: Final = 2.0
@@ -59,6 +60,7 @@ class Ready(msgspec.Struct):
 
 def health_routes(probes: Sequence[Probe], metrics: Metrics) -> list[HTTPRouteHandler]:
     """Return the routes `/health`, `/ready` and `/metrics`."""
+    looks = _Looks(probes)
 
     @get(
         "/health",
@@ -78,9 +80,8 @@ def health_routes(probes: Sequence[Probe], metrics: Metrics) -> list[HTTPRouteHa
     )
     async def ready(request: Request[Any, Any, Any]) -> Reply:
         """Answer whether every dependency works: 200 if so, 503 if not, each one listed."""
-        results = await asyncio.gather(*(_look(probe) for probe in probes))
-        checks = {probe.name: check for probe, check in zip(probes, results, strict=True)}
-        ok = all(check.ok for check in results)
+        checks = await looks.share()
+        ok = all(check.ok for check in checks.values())
         fields = {"ok": ok, "checks": checks}
         return flat_reply(fields, context_of(request).request_id, 200 if ok else 503)
 
@@ -88,14 +89,35 @@ def health_routes(probes: Sequence[Probe], metrics: Metrics) -> list[HTTPRouteHa
         "/metrics",
         tags=["operations"],
         media_type=METRICS_CONTENT_TYPE,
-        responses={200: _METRICS, 500: documented(Alive)[500]},
+        guards=[metrics_guard],
+        security=[{}],
+        responses={**documented(Alive, 401, 404, 429), 200: _METRICS},
         operation_id="getMetrics",
     )
     async def metrics_text() -> Reply:
-        """Answer everything counted, as Prometheus text."""
+        """Answer everything counted, as Prometheus text, to whom the operator lets see it."""
         return Reply(metrics.render(), media_type=METRICS_CONTENT_TYPE.encode())
 
     return [health, ready, metrics_text]
+
+
+class _Looks:
+    """Looks at all dependencies, once for whoever asks meanwhile: a flood of calls is one look."""
+
+    def __init__(self, probes: Sequence[Probe]) -> None:
+        self._probes = probes
+        self._running: asyncio.Task[dict[str, Check]] | None = None
+
+    async def share(self) -> dict[str, Check]:
+        """Return the result of the look that is under way, or of a new one."""
+        if self._running is None or self._running.done():
+            self._running = asyncio.create_task(self._look())
+        # Whoever gives up waiting doesn't end it for the others.
+        return await asyncio.shield(self._running)
+
+    async def _look(self) -> dict[str, Check]:
+        results = await asyncio.gather(*(_look(probe) for probe in self._probes))
+        return {probe.name: each for probe, each in zip(self._probes, results, strict=True)}
 
 
 async def _look(probe: Probe) -> Check:

@@ -1,6 +1,6 @@
 """Guards in front of routes: who is calling, and whether too often."""
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final
@@ -9,6 +9,7 @@ from litestar.connection import ASGIConnection, Request
 from litestar.handlers import BaseRouteHandler
 
 from aiba_domain.ports import RateLimiter, Verdict
+from aiba_entry.edge_settings import Access
 from aiba_entry.http.auth import Authenticator
 from aiba_entry.http.context import RawHeaders, RequestContext, context_of
 from aiba_entry.http.errors import ApiError
@@ -21,6 +22,9 @@ BATTLE: Final = "battle"
 GATE_KEY: Final = "aiba_gate"
 UNKNOWN_ADDRESS: Final = "unknown"
 _IPV6_SITE_BITS: Final = 64
+_PASSED_ON: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
+
+Address = IPv4Address | IPv6Address
 
 _Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -40,16 +44,28 @@ class ClientAddress:
         """Return the address as a text to count by, `unknown` if there is none."""
         if not self._trusted or not self._is_trusted(peer):
             return _site(peer)
-        lines = [value for name, value in raw_headers if name == b"x-forwarded-for"]
-        for item in reversed(b",".join(lines).decode("latin-1").split(",")):
-            hop = item.strip()
-            if not hop:
-                continue
+        for hop in _hops(raw_headers):
             if _parsed(hop) is None:
                 break
             if not self._is_trusted(hop):
                 return _site(hop)
         return _site(peer)
+
+    def sure(self, peer: str, raw_headers: Sequence[tuple[bytes, bytes]]) -> Address | None:
+        """Return the caller's own address, to be judged by a list; None where it isn't sure.
+
+        It isn't where somebody passed the request on who is no trusted proxy, or where a proxy
+        names no address: then the other end of the socket says nothing of the caller.
+        """
+        if not self._is_trusted(peer):
+            passed_on = any(name in _PASSED_ON for name, _ in raw_headers)
+            return None if passed_on else _parsed(peer)
+        nearest = _parsed(peer)
+        for hop in _hops(raw_headers):
+            nearest = _parsed(hop)
+            if not self._is_trusted(hop):
+                break
+        return nearest
 
     def _is_trusted(self, address: str) -> bool:
         parsed = _parsed(address)
@@ -60,7 +76,7 @@ class Gate:
     """What the guards of one application share: it is kept in the application's `opt`.
 
     `limits` are hits a minute by name; GLOBAL is counted for every call of every route with one of
-    the guards below.
+    the guards below. `pages` says who may see those that aren't for players.
     """
 
     def __init__(
@@ -71,8 +87,10 @@ class Gate:
         addresses: ClientAddress,
         limits: Mapping[str, int],
         now_ms: Callable[[], int],
+        pages: Mapping[str, Access],
     ) -> None:
         self.auth = auth
+        self.pages = pages
         self._limiter = limiter
         self._addresses = addresses
         self._limits = dict(limits)
@@ -97,6 +115,10 @@ class Gate:
     def address(self, connection: _Connection) -> str:
         """Return the address that a call is counted by."""
         return self._addresses.of(context_of(connection).peer, connection.scope["headers"])
+
+    def sure_address(self, connection: _Connection) -> Address | None:
+        """Return where a call comes from, None unless that is sure."""
+        return self._addresses.sure(context_of(connection).peer, connection.scope["headers"])
 
     async def count(self, name: str, key: str, context: RequestContext) -> None:
         """Count a hit, leave what is due in headers, and raise ApiError if it is one too many."""
@@ -138,6 +160,27 @@ def admit_player(*limits: str) -> Callable[[Request[Any, Any, Any]], Awaitable[N
     return before_request
 
 
+def count_player(name: str) -> Callable[[_Connection, BaseRouteHandler], Awaitable[None]]:
+    """Return a guard that counts under a limit of its own, behind `require_player`; else 429."""
+
+    async def guard(connection: _Connection, _handler: BaseRouteHandler) -> None:
+        key = f"{name}:{principal_of(connection).player_id}"
+        await gate_of(connection).count(name, key, context_of(connection))
+
+    return guard
+
+
+def count_address(name: str) -> Callable[[_Connection, BaseRouteHandler], Awaitable[None]]:
+    """Return a guard that counts by address under a limit of its own; else 429."""
+
+    async def guard(connection: _Connection, _handler: BaseRouteHandler) -> None:
+        gate = gate_of(connection)
+        key = f"{name}:ip:{gate.address(connection)}"
+        await gate.count(name, key, context_of(connection))
+
+    return guard
+
+
 def gate_of(connection: _Connection) -> Gate:
     """Return the gate of the application that serves a request."""
     gate: Gate = connection.scope["litestar_app"].opt[GATE_KEY]
@@ -160,8 +203,16 @@ def _headers(verdict: Verdict) -> RawHeaders:
     ]
 
 
+def _hops(raw_headers: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
+    """Yield what `X-Forwarded-For` names, the nearest first."""
+    lines = [value for name, value in raw_headers if name == b"x-forwarded-for"]
+    for item in reversed(b",".join(lines).decode("latin-1").split(",")):
+        if hop := item.strip():
+            yield hop
+
+
 @lru_cache(maxsize=4096)
-def _parsed(text: str) -> IPv4Address | IPv6Address | None:
+def _parsed(text: str) -> Address | None:
     try:
         address = ip_address(text)
     except ValueError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from collections.abc import Mapping
 from time import perf_counter
 from typing import Final
 from uuid import uuid4
@@ -22,15 +23,17 @@ from aiba_entry.http.cors import Cors
 from aiba_entry.http.envelope import error_reply
 from aiba_entry.http.errors import INTERNAL, ApiError
 from aiba_entry.http.paths import RoutePaths
+from aiba_entry.http.security_headers import SecurityHeaders
 from aiba_entry.observability import REQUEST_ID, Metrics, get_logger
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _EMPTY_PAIR: Final = re.compile(rb"(^|&)[^&=]*=(?=&|$)")
-_NOSNIFF: Final = (b"x-content-type-options", b"nosniff")
 _CLIENT_GONE: Final = 499
 _LONGEST_PATH: Final = 200
 _DRAIN_SECONDS: Final = 2.0
 _DRAIN_BODIES: Final = 8
+_RETRY_S: Final = 1
+_RETRY: Final = {"Retry-After": str(_RETRY_S)}
 
 
 class Edge:
@@ -38,17 +41,29 @@ class Edge:
 
     Gives each request an id, matches its path, bounds its body, answers preflights, sends what is
     due in headers, counts and logs it, and turns what nobody caught into the envelope. A request
-    that is cancelled is answered with 503; one that is broken off counts with status 499.
+    that is cancelled is answered with 503; one that is broken off counts with status 499. A request
+    that isn't answered after `deadline_s` seconds is cancelled and gets 503, `timed out`: what it
+    had begun is undone or goes on to its end, and asking again with the same key tells which.
     """
 
     def __init__(
-        self, app: ASGIApp, *, paths: RoutePaths, metrics: Metrics, cors: Cors, body_limit: int
+        self,
+        app: ASGIApp,
+        *,
+        paths: RoutePaths,
+        metrics: Metrics,
+        cors: Cors,
+        body_limit: int,
+        secure: SecurityHeaders,
+        deadline_s: float,
     ) -> None:
         self.app = app
         self._paths = paths
         self._metrics = metrics
         self._cors = cors
         self._body_limit = body_limit
+        self._secure = secure
+        self._deadline_s = deadline_s
         self._log = get_logger("aiba.http")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,16 +87,23 @@ class Edge:
         )
         put_context(scope, context)
         bound = REQUEST_ID.set(context.request_id)
-        answer = _Answer(send, context, self._cors.headers(headers.get(b"origin")))
+        cors = self._cors.headers(headers.get(b"origin"))
+        answer = _Answer(send, context, cors, self._secure)
+        deadline = asyncio.timeout(self._deadline_s)
         try:
-            await self._answer(scope, receive, answer)
+            async with deadline:
+                await self._answer(scope, receive, answer)
         except asyncio.CancelledError:
             # Only a drain at its bound ends a request like this, and the request ends here. Nobody
             # knows yet what becomes of a command; its key will tell.
             await answer.cut_off()
         except Exception as error:  # noqa: BLE001 - the last resort
-            self._log.error("request failed beyond the application", exc_info=error)
-            await answer.fail()
+            if deadline.expired():
+                self._log.warning("request timed out", seconds=self._deadline_s)
+                await answer.give_up()
+            else:
+                self._log.error("request failed beyond the application", exc_info=error)
+                await answer.fail()
         finally:
             seconds = perf_counter() - started
             status = answer.status or _CLIENT_GONE
@@ -126,11 +148,14 @@ class Edge:
 class _Answer:
     """One request's answer on its way out."""
 
-    __slots__ = ("_extra", "_send", "bodiless", "context", "status")
+    __slots__ = ("_extra", "_secure", "_send", "bodiless", "context", "status")
 
-    def __init__(self, send: Send, context: RequestContext, extra: RawHeaders) -> None:
+    def __init__(
+        self, send: Send, context: RequestContext, extra: RawHeaders, secure: SecurityHeaders
+    ) -> None:
         self._send = send
         self._extra = extra
+        self._secure = secure
         self.context = context
         self.status = 0
         self.bodiless = False
@@ -142,7 +167,7 @@ class _Answer:
             message["headers"] = [
                 *message["headers"],
                 (b"x-request-id", context.request_id.encode()),
-                _NOSNIFF,
+                *self._secure.of(context.template, self.status),
                 *self._extra,
                 *context.response_headers,
             ]
@@ -164,14 +189,25 @@ class _Answer:
             raise ConnectionAbortedError
         await self._reply(503, "unavailable")
 
+    async def give_up(self) -> None:
+        if self.status:
+            raise ConnectionAbortedError
+        await self._reply(503, "timed out", {"retryAfterMs": _RETRY_S * 1000}, _RETRY)
+
     async def fail(self) -> None:
         if self.status:
             # Half an answer is out; only breaking off tells the client that it isn't whole.
             raise ConnectionAbortedError
         await self._reply(500, INTERNAL)
 
-    async def _reply(self, status: int, code: str, details: object = None) -> None:
-        reply = error_reply(status, code, self.context.request_id, details=details)
+    async def _reply(
+        self,
+        status: int,
+        code: str,
+        details: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        reply = error_reply(status, code, self.context.request_id, details=details, headers=headers)
         await reply.start_response(self.send)
         await self.send({"type": "http.response.body", "body": reply.body, "more_body": False})
 

@@ -120,6 +120,12 @@ CODES: Final[Mapping[str, Advice]] = MappingProxyType(
             doc="docs/backup.md",
         ),
         "data_dir_not_absolute": Advice("Set AIBA_DATA_DIR to an absolute path."),
+        "metrics_open": Advice(
+            "List the scraper's addresses in METRICS_ALLOW, or set METRICS_TOKEN."
+        ),
+        "metrics_closed": Advice(
+            "Set METRICS_TOKEN_FILE to a new secret, and give it to Prometheus.", _RANDOM
+        ),
         "setting_invalid": Advice("Write the variable as documented.", doc=_CONFIGURATION),
         "signer_setting_invalid": Advice(
             "Write the signer's variable as documented.", doc="docs/signer.md"

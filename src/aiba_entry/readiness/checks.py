@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiba_adapters.signing.local import KEY_VARIABLE
 from aiba_entry import admin_settings, forms, signer_access, ton_settings
+from aiba_entry.edge_settings import ANYONE, METRICS
 from aiba_entry.forms import AppEnv, Weakness
 from aiba_entry.mongo_uri import mongo_secrets
 from aiba_entry.readiness.findings import Finding
@@ -282,6 +283,17 @@ def _store(variables: Variables) -> Iterator[Finding]:
             yield _found("data_dir_not_absolute", "AIBA_DATA_DIR", text)
 
 
+def _pages(variables: Variables) -> Iterator[Finding]:
+    """Tell where nobody can read the metrics, and where everybody can."""
+    token, allow = f"{METRICS}_TOKEN", f"{METRICS}_ALLOW"
+    who = variables.get(allow)
+    if who == ANYONE:
+        yield _warned("metrics_open", allow, "shows the metrics to everybody who can call")
+    elif who is None and not variables.given(token):
+        text = "is missing, and so is METRICS_ALLOW: nobody can read the metrics"
+        yield _warned("metrics_closed", token, text)
+
+
 SETTINGS_CHECKS: Final[tuple[Check, ...]] = (
     _cors,
     _telegram,
@@ -296,5 +308,12 @@ SETTINGS_CHECKS: Final[tuple[Check, ...]] = (
 )
 """What every command in production holds to."""
 
-SERVICE_CHECKS: Final[tuple[Check, ...]] = (_admin, _admin_password, _leftovers, _exposed, _store)
+SERVICE_CHECKS: Final[tuple[Check, ...]] = (
+    _admin,
+    _admin_password,
+    _leftovers,
+    _exposed,
+    _store,
+    _pages,
+)
 """What the service holds to beside that."""

@@ -17,6 +17,7 @@ from aiba_entry.service import create_application
 from aiba_entry.settings import load
 from tests.contract.game import ton
 from tests.contract.game.ton import Ton
+from tests.support.limits import OPEN
 from tests.support.wallets import DOMAIN
 
 BOT_TOKEN: Final = "734512:CONFORMANCE-TESTS-token_0123456789"
@@ -28,6 +29,7 @@ ENVIRON: Final[Mapping[str, str]] = {
     "TELEGRAM_INITDATA_MAX_AGE_SECONDS": "900",
     "SESSION_SECRET": "correct-horse-battery-staple-0123",
     "BATTLE_SEED_SECRET": "another-horse-battery-staple-4567",
+    **OPEN,
 }
 
 App = Callable[..., Awaitable[None]]

@@ -28,6 +28,7 @@ from aiba_entry.settings import Settings, load
 from tests.contract.game import ton
 from tests.contract.game.description import Description
 from tests.contract.game.ton import SHOP, Ton
+from tests.support.limits import OPEN, UNLIMITED
 from tests.support.wallets import Wallet
 
 BOT_TOKEN: Final = "123456:TESTTESTTESTTESTTEST"
@@ -42,8 +43,8 @@ ENVIRON: Final[Mapping[str, str]] = {
     "ADMIN_EMAIL": "nobody@game.example",
     "ADMIN_PASSWORD_HASH": "$2b$10$gZM7nslBiKtBg4HkpHJmwu5VWaRpEMGbRAZbxFOhe8AZid1TpN4Ty",
     # Most tests are about anything but limits; those that are set their own.
-    "RATE_LIMIT_PER_MINUTE": "1000000",
-    "BATTLE_RATE_LIMIT_PER_MINUTE": "1000000",
+    **UNLIMITED,
+    **OPEN,
 }
 ABSENT_ID: Final = "0123456789abcdef01234567"
 QUERIES: Final[Mapping[str, str]] = {

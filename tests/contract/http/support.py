@@ -31,6 +31,7 @@ from aiba_entry.http.request_context import Edge
 from aiba_entry.http.validation import Body, ObjectId, RequestId, object_id, text, whole
 from aiba_entry.observability import Metrics
 from aiba_entry.settings import load
+from tests.support.limits import OPEN
 
 BOT_TOKEN = "123456:TESTTESTTESTTESTTEST"
 NOW_S = 1_700_000_000
@@ -113,6 +114,7 @@ class Api:
             "TELEGRAM_INITDATA_MAX_AGE_SECONDS": "900",
             "SESSION_SECRET": "correct-horse-battery-staple-0123",
             "BATTLE_SEED_SECRET": "another-horse-battery-staple-4567",
+            **OPEN,
         }
         self.settings = load({**base, **(environ or {})})
         self.now_ms = NOW_S * 1000

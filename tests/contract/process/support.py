@@ -24,6 +24,7 @@ from aiba_entry.container import Container
 from aiba_entry.service import open_container
 from aiba_entry.settings import load
 from aiba_entry.stores import DATABASE
+from tests.support.limits import UNLIMITED
 
 T = TypeVar("T")
 Json = Any
@@ -49,8 +50,7 @@ def environment(data_dir: Path, **more: str) -> dict[str, str]:
         "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
         "SESSION_SECRET": SESSION_SECRET,
         "BATTLE_SEED_SECRET": SEED_SECRET,
-        "RATE_LIMIT_PER_MINUTE": "1000000",
-        "BATTLE_RATE_LIMIT_PER_MINUTE": "1000000",
+        **UNLIMITED,
     } | more
 
 

@@ -134,8 +134,11 @@ def test_a_half_sent_request_holds_nothing_up_beyond_its_bound(
             await stuck.send_bytes(sent)
             await other.call("GET", "/health")
             server.send(SIGTERM)
-            with pytest.raises(Lost):
-                await stuck.answer()
+            if part == "head":  # nobody waits for what isn't a request yet
+                with pytest.raises(Lost):
+                    await stuck.answer()
+            else:
+                assert (await stuck.answer()).body["error"]["code"] == "request timeout"
 
     asyncio.run(work())
     assert server.wait() == 0
@@ -149,11 +152,36 @@ def test_a_half_sent_request_is_cut_off_while_serving_too(serve: Callable[..., S
     async def work() -> None:
         async with connect(server.port) as stuck:
             await stuck.send_bytes(b"POST /api/battle/run HTTP/1.1\r\nhost: x\r\n")
-            with pytest.raises(Lost):
-                await stuck.answer()
+            cut_off = await stuck.answer()
+        assert (cut_off.status, cut_off.body["error"]["code"]) == (408, "request timeout")
 
     asyncio.run(work())
     assert server.stop() == 0
+
+
+def test_what_timed_out_is_asked_for_again_with_its_key(serve: Callable[..., Server]) -> None:
+    """A request that takes too long gets 503, and afterwards its key brings the one battle."""
+    server = serve(REQUEST_TIMEOUT_SECONDS="1")
+    player = prepared(server)
+
+    async def work() -> list[Answer]:
+        async with connect(server.port) as line, connect(server.port) as other:
+            body = battle(player, "slow")
+            with write_lock(server.database):
+                late = await line.call("POST", "/api/battle/run", body, player.headers)
+                await other.call("GET", "/health")
+            again = [
+                await each.call("POST", "/api/battle/run", body, player.headers)
+                for each in (line, other)
+            ]
+            return [late, *again]
+
+    late, first, second = asyncio.run(work())
+    assert (late.status, late.body["error"]["code"]) == (503, "timed out")
+    assert first.data == second.data
+    assert rows(server.database, "SELECT count(*) FROM battles") == [(1,)]
+    assert server.stop() == 0
+    assert answer_of(aiba(server.environ, "audit", "--json"))["sound"] is True
 
 
 def test_what_outlasts_the_drain_is_cut_off_and_counts_once(serve: Callable[..., Server]) -> None:

@@ -53,6 +53,7 @@ from aiba_entry.stores import DATABASE
 from tests.contract.withdrawals.books import Books
 from tests.support import virtual_time
 from tests.support.arena import PLAIN_RATES, sure
+from tests.support.limits import OPEN, UNLIMITED
 from tests.support.wallets import DOMAIN, proof_of
 
 T = TypeVar("T")
@@ -461,8 +462,8 @@ def environment(arena: Arena) -> dict[str, str]:
         "SESSION_SECRET": "correct-horse-battery-staple-0123",
         "SESSION_TTL_SECONDS": str(SESSION_S),
         "BATTLE_SEED_SECRET": "another-horse-battery-staple-4567",
-        "RATE_LIMIT_PER_MINUTE": "1000000",
-        "BATTLE_RATE_LIMIT_PER_MINUTE": "1000000",
+        **UNLIMITED,
+        **OPEN,
         "ARENA_VAULT_ADDRESS": arena.vault.raw,
         "AIBA_JETTON_MASTER": arena.jetton_master.raw,
         "ORACLE_PRIVATE_KEY_HEX": bytes(arena.oracle).hex(),

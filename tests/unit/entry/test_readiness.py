@@ -28,10 +28,14 @@ CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 ELSEWHERE = {"signer_setting_invalid", "live_not_asked", *LIVE}
 """The codes that only a signer or an answer from outside brings up."""
 
-WARNINGS = {"max_age_high", "ton_api_key_missing", "store_on_one_machine"}
+WARNINGS = {
+    *("max_age_high", "ton_api_key_missing", "store_on_one_machine"),
+    *("metrics_open", "metrics_closed"),
+}
 NO_SECRETS = {
     *("SESSION_TTL_SECONDS", "ADMIN_TOKEN_TTL_SECONDS", "ORACLE_PUBLIC_KEY_HEX"),
     *("ORACLE_SIGNER_CLIENT_KEY", "ADMIN_PASSWORD", *LEFTOVERS),
+    "SESSION_RATE_LIMIT_PER_MINUTE",
 }
 """What sounds like a secret: lifetimes, a public key, a path, and what is always refused."""
 
@@ -297,6 +301,7 @@ def test_every_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
         "ADMIN_JWT_SECRET_PREVIOUS": {
             "ADMIN_JWT_SECRET_PREVIOUS": "older-jwt-94a1d7c35e02b86f-Uo-ready"
         },
+        "DOCS_TOKEN": {"DOCS_TOKEN": "docs-page-2b7d04e9f6a1853c-Mk-ready"},
     }
     environ = {**READY, **extra.get(name, {})}
     path = tmp_path / "secret"

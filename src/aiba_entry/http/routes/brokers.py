@@ -20,6 +20,7 @@ from aiba_domain.brokers.mint_commands import MintBroker
 from aiba_domain.brokers.model import Stat
 from aiba_domain.decision import Command
 from aiba_domain.money import Currency
+from aiba_entry.edge_settings import PAYMENT
 from aiba_entry.http.acting import acting, key_of
 from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import (
@@ -31,7 +32,7 @@ from aiba_entry.http.documents import (
 )
 from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
 from aiba_entry.http.errors import ApiError
-from aiba_entry.http.limits import principal_of, require_player
+from aiba_entry.http.limits import count_player, principal_of, require_player
 from aiba_entry.http.validation import Body, ObjectId, RequestId, text
 from aiba_entry.http.wire import broker_json
 from aiba_entry.shop import BrokerShop
@@ -116,6 +117,7 @@ class Brokers(Controller):
 
     @post(
         "/create-with-ton",
+        guards=[count_player(PAYMENT)],
         status_code=201,
         responses=documented(BoughtBrokerOut, 400, 401, 403, 409, 413, 429, 503, status=201),
         operation_id="createBrokerWithTon",

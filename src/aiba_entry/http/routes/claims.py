@@ -8,11 +8,12 @@ from litestar.params import JSONBody
 
 from aiba_domain.application.queries import Queries
 from aiba_domain.money import MAX_AMOUNT
+from aiba_entry.edge_settings import CLAIM
 from aiba_entry.http.acting import acting, key_of
 from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import ClaimedOut, ClaimPageOut
 from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
-from aiba_entry.http.limits import principal_of, require_player
+from aiba_entry.http.limits import count_player, principal_of, require_player
 from aiba_entry.http.paging import Before, Limit, place_of, place_text
 from aiba_entry.http.validation import Body, RequestId, whole
 from aiba_entry.http.wire import claim_json, claim_record_json
@@ -35,6 +36,7 @@ class Claims(Controller):
 
     @post(
         "/claim-aiba",
+        guards=[count_player(CLAIM)],
         status_code=200,
         responses=documented(ClaimedOut, 400, 401, 403, 409, 413, 429, 503, flat=True),
         operation_id="claimAiba",

@@ -13,10 +13,11 @@ from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.decision import Principal
 from aiba_domain.instants import SECOND, iso
 from aiba_domain.players.commands import OpenSession
+from aiba_entry.edge_settings import SESSION
 from aiba_entry.http.acting import profile_of
 from aiba_entry.http.context import context_of
 from aiba_entry.http.envelope import Reply, data_reply, documented
-from aiba_entry.http.limits import allow_anyone, gate_of
+from aiba_entry.http.limits import allow_anyone, count_address, gate_of
 from aiba_entry.http.validation import Body, text
 
 
@@ -63,7 +64,7 @@ class Sessions(Controller):
 
     @post(
         "/session",
-        guards=[allow_anyone],
+        guards=[allow_anyone, count_address(SESSION)],
         status_code=200,
         responses=documented(SessionOut, 400, 401, 403, 413, 429, 503),
         operation_id="openSession",

@@ -8,10 +8,11 @@ from litestar.params import QueryParameter
 
 from aiba_adapters.ton.addresses import parse, parse_canonical
 from aiba_domain.money import MAX_AMOUNT
+from aiba_entry.edge_settings import CHAIN
 from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import ClaimStatusOut, InventoryOut, SeqnoOut
 from aiba_entry.http.envelope import Reply, data_reply, documented
-from aiba_entry.http.limits import allow_anyone
+from aiba_entry.http.limits import allow_anyone, count_address
 from aiba_entry.http.validation import query_text
 from aiba_entry.vaults import ClaimStanding, ClaimStatus, Vaults
 
@@ -26,7 +27,7 @@ class Vault(Controller):
 
     path = "/api/vault"
     tags = ("withdrawals",)
-    guards = (allow_anyone,)
+    guards = (allow_anyone, count_address(CHAIN))
 
     @get(
         "/last-seqno",

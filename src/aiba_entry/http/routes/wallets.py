@@ -8,11 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 
 from aiba_adapters.ton.proof import Proof
+from aiba_entry.edge_settings import WALLET
 from aiba_entry.http.acting import acting
 from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import ConnectedOut, ProofPayloadOut
 from aiba_entry.http.envelope import Reply, data_reply, documented
-from aiba_entry.http.limits import principal_of, require_player
+from aiba_entry.http.limits import count_player, principal_of, require_player
 from aiba_entry.http.validation import Body, text
 from aiba_entry.wallets import WalletDesk
 
@@ -51,7 +52,7 @@ class Wallets(Controller):
 
     path = "/api/wallet"
     tags = ("withdrawals",)
-    guards = (require_player,)
+    guards = (require_player, count_player(WALLET))
 
     @get(
         "/proof-payload",
