@@ -9,6 +9,7 @@ import pytest
 from aiba_adapters.backups.mongo import scratch_name
 from tests.contract.mongo.places import Place
 from tests.support.mongo import empty_uri
+from tests.support.mongo_faults import BEFORE_8, OF_PLAY, STRUCK_IN, kinds_given
 
 
 @pytest.fixture(name="strays")
@@ -35,3 +36,15 @@ def _places() -> Iterator[Callable[[], Place]]:
         place.client.drop_database(scratch_name(place.database.name))
         place.client.close()
         end()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _no_command_is_left_out(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Whatever the stores of those give that play is a kind of command that faults strike.
+
+    A new kind takes a row in `STRUCK_IN` and a scenario in `test_faults.py`.
+    """
+    with kinds_given() as given:
+        yield
+    if request.module.__name__.rpartition(".")[2] in OF_PLAY:
+        assert sorted(given - set(STRUCK_IN) - BEFORE_8) == []

@@ -1,4 +1,4 @@
-"""Whatever happens to a command on its way, a unit takes effect once or not at all."""
+"""What becomes of commits that are lost, late or unknown, and of a server that is away."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from aiba_adapters.mongo import MongoStore, OutcomeUnknown, open_store, writes
+from aiba_adapters.mongo import MongoStore, OutcomeUnknown, open_store
 from aiba_domain.application.audit import audit_store
 from aiba_domain.money import Currency
 from aiba_domain.ports import Unavailable, UnitOfWork
@@ -16,17 +16,6 @@ from tests.support.mongo import failing, give, server_uri, uri_of, with_database
 from tests.support.mongo_proxy import Cut, Proxy, proxy_to
 
 AT = 1_767_268_800_000
-OF_OLDER = ("insert", "update", "delete")
-"""The commands by which a server without `bulkWrite` is written to."""
-
-COMMANDS = ("find", "bulkWrite", "commitTransaction", *OF_OLDER)
-CODES = {
-    "shutting down": 91,
-    "interrupted": 11600,
-    "not the primary": 10107,
-    "conflict": 112,
-    "no such transaction": 251,
-}
 TRANSIENT = ["TransientTransactionError"]
 
 
@@ -34,13 +23,6 @@ TRANSIENT = ["TransientTransactionError"]
 def _proxy() -> Iterator[Proxy]:
     with proxy_to(server_uri()) as proxy:
         yield proxy
-
-
-@pytest.fixture(name="older")
-def _older(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the server be one that lacks `bulkWrite` where a command of such ones is struck."""
-    if request.node.callspec.params["command"] in OF_OLDER:
-        monkeypatch.setattr(writes, "has_bulk_write", lambda _client: False)
 
 
 class Stage:
@@ -90,35 +72,6 @@ def _stage(tmp_path: Path, proxy: Proxy) -> Iterator[Stage]:
         yield Stage(runner, store, plain)
         for each in (store, plain):
             runner.run(each.close())
-
-
-@pytest.mark.usefixtures("older")
-@pytest.mark.parametrize("when", Cut, ids=lambda cut: cut.name.lower())
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_cut_connection_doubles_and_loses_nothing(
-    stage: Stage, proxy: Proxy, command: str, when: Cut
-) -> None:
-    """Cut before the server hears of a command, or when it has carried it out: one effect."""
-    assert stage.pay("a") == 0
-    before = proxy.struck
-    with proxy.cutting(command, when):
-        assert stage.pay("b") == 1
-    assert proxy.struck == before + 1
-    stage.check(2)
-    assert stage.pay("c") == 2
-    stage.check(3)
-
-
-@pytest.mark.usefixtures("older")
-@pytest.mark.parametrize("code", CODES.values(), ids=CODES)
-@pytest.mark.parametrize("command", COMMANDS)
-def test_a_refused_command_doubles_and_loses_nothing(stage: Stage, command: str, code: int) -> None:
-    """A server that is going down, is no primary any more, or met another unit: one effect."""
-    with failing(
-        server_uri(), (command,), errorCode=code, errorLabels=TRANSIENT, mode={"times": 1}
-    ):
-        assert stage.pay("a") == 0
-    stage.check(1)
 
 
 def test_a_commit_that_may_be_lost_is_no_success(stage: Stage) -> None:
