@@ -40,16 +40,17 @@ class Session:
 
 
 class SessionTokens:
-    """Issues and reads session tokens under one secret key.
+    """Issues session tokens under one secret key, and reads those of it and of some others.
 
     A token is `v1.<player>.<session>.<expiry>.<tag>`; the tag is an HMAC-SHA256 of the rest, cut
     to 128 bits. One token has one spelling: its text is what is compared, in constant time.
     """
 
-    def __init__(self, key: bytes) -> None:
-        if len(key) < MIN_KEY_BYTES:
+    def __init__(self, key: bytes, *others: bytes) -> None:
+        """Issue by `key`; read by all. Raises ValueError for a key that is too short."""
+        self._keys = (key, *others)
+        if any(len(each) < MIN_KEY_BYTES for each in self._keys):
             raise ValueError(f"a session key has at least {MIN_KEY_BYTES} bytes")
-        self._key = key
 
     def issue(self, player_id: str, session_id: str, expires_at_ms: int) -> str:
         """Return the token of a session; ids have 1 to 64 of `A-Z a-z 0-9 _ -`."""
@@ -58,14 +59,14 @@ class SessionTokens:
         if not 0 <= expires_at_ms < _MAX_INSTANT:
             raise ValueError("expires_at_ms is not an instant")
         claims = f"{_VERSION}.{player_id}.{session_id}.{expires_at_ms:x}"
-        return f"{claims}.{self._tag(claims)}"
+        return f"{claims}.{_tag(self._keys[0], claims)}"
 
     def read(self, token: str, now_ms: int) -> Session:
         """Return what a genuine token says, or raise SessionRefused; it ends at its expiry."""
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             raise SessionRefused
         claims, _, tag = token.rpartition(".")
-        if not hmac.compare_digest(self._tag(claims), tag):
+        if not any(hmac.compare_digest(_tag(key, claims), tag) for key in self._keys):
             raise SessionRefused
         version, player_id, session_id, expiry = claims.split(".")
         if version != _VERSION:
@@ -75,6 +76,7 @@ class SessionTokens:
             raise SessionRefused(expired=True)
         return Session(player_id=player_id, session_id=session_id, expires_at_ms=expires_at_ms)
 
-    def _tag(self, claims: str) -> str:
-        digest = hmac.digest(self._key, _DOMAIN + claims.encode(), "sha256")
-        return urlsafe_b64encode(digest[:_TAG_BYTES]).rstrip(b"=").decode()
+
+def _tag(key: bytes, claims: str) -> str:
+    digest = hmac.digest(key, _DOMAIN + claims.encode(), "sha256")
+    return urlsafe_b64encode(digest[:_TAG_BYTES]).rstrip(b"=").decode()

@@ -11,6 +11,7 @@ from typing import Final
 
 _HASH: Final = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
 _EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,100}@[^@\s\x00-\x1f]{1,99}")
+_OTHERS: Final = ("ADMIN_JWT_SECRET_NEXT", "ADMIN_JWT_SECRET_PREVIOUS")
 _MIN_COST: Final = 10
 _MAX_COST: Final = 16
 
@@ -25,21 +26,21 @@ Integer = Callable[[str, int, int, int], int]
 class AdminSettings:
     """The first superadmin, and the secrets of admins' tokens. Its repr shows none of it.
 
-    Tokens are made with `jwt_secret`; those made with `jwt_secret_previous` are good until they
-    end, so that the secret can be changed without logging anybody out. `email` is in lower case.
+    Tokens are made with `jwt_secret`; those made with one of `other_jwt_secrets`, the next one and
+    the one before, are good until they end, so that the secret can be changed without logging
+    anybody out. `email` is in lower case.
     """
 
     jwt_secret: str
     email: str
     password_hash: str
-    jwt_secret_previous: str | None = None
+    other_jwt_secrets: tuple[str, ...] = ()
     token_ttl_s: int = 43_200
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, for whoever must keep them out of a text."""
-        previous = (self.jwt_secret_previous,) if self.jwt_secret_previous else ()
-        return (self.jwt_secret, self.password_hash, *previous)
+        return (self.jwt_secret, self.password_hash, *self.other_jwt_secrets)
 
     @property
     def credential(self) -> str:
@@ -58,7 +59,7 @@ def load_admin(
     `secret` reads a variable that may be a file's name, `get` any other; what is wrong is told to
     `fault` without the value. `strict` is for production, which refuses a cheap hash.
     """
-    previous = secret("ADMIN_JWT_SECRET_PREVIOUS")
+    others = {name: text for name in _OTHERS if (text := secret(name)) is not None}
     ttl_s = integer("ADMIN_TOKEN_TTL_SECONDS", 43_200, 60, 7 * 86_400)
     if secret("ADMIN_PASSWORD") is not None:
         fault(
@@ -71,19 +72,20 @@ def load_admin(
     }
     given = {name: (get if name == "ADMIN_EMAIL" else secret)(name) for name in judges}
     if not any(given.values()):
-        if previous is not None:
-            fault("ADMIN_JWT_SECRET_PREVIOUS", "means nothing without ADMIN_JWT_SECRET")
+        for name in others:
+            fault(name, "means nothing without ADMIN_JWT_SECRET")
         return None
     for name, value in given.items():
         if value is None:
             fault(name, f"is required with the others of {', '.join(judges)}")
         elif text := judges[name](value):
             fault(name, text)
-    if previous is not None and (text := _previous_fault(previous, given, secret_fault)):
-        fault("ADMIN_JWT_SECRET_PREVIOUS", text)
+    for name, other in others.items():
+        if text := _other_fault(other, given, secret_fault):
+            fault(name, text)
     return AdminSettings(
         jwt_secret=given["ADMIN_JWT_SECRET"] or "",
-        jwt_secret_previous=previous,
+        other_jwt_secrets=tuple(others.values()),
         email=normal_email(given["ADMIN_EMAIL"] or ""),
         password_hash=given["ADMIN_PASSWORD_HASH"] or "",
         token_ttl_s=ttl_s,
@@ -94,12 +96,10 @@ def _email_fault(text: str) -> str | None:
     return None if is_email(text) else "must be an email address of up to 200 characters"
 
 
-def _previous_fault(
-    previous: str, given: Mapping[str, str | None], secret_fault: Judge
-) -> str | None:
-    if previous == given["ADMIN_JWT_SECRET"]:
+def _other_fault(other: str, given: Mapping[str, str | None], secret_fault: Judge) -> str | None:
+    if other == given["ADMIN_JWT_SECRET"]:
         return "must differ from ADMIN_JWT_SECRET"
-    return secret_fault(previous)
+    return secret_fault(other)
 
 
 def hash_fault(text: str, *, strict: bool) -> str | None:

@@ -35,6 +35,11 @@ def _announcer(settings: Settings) -> Announce:
     return news_of if settings.telegram_notify else silence
 
 
+def _seeds(settings: Settings) -> DerivedSeedSecrets:
+    """Return the seeds' secrets, those of the root before and of the next one too."""
+    return DerivedSeedSecrets(settings.battle_seed_secret, *settings.overlap.battle_seed)
+
+
 class Container(containers.DeclarativeContainer):
     """Everything a process is made of; a container belongs to one event loop.
 
@@ -46,7 +51,7 @@ class Container(containers.DeclarativeContainer):
     metrics = providers.Dependency(instance_of=Metrics)
 
     clock = providers.Singleton(SystemClock)
-    seeds = providers.Singleton(DerivedSeedSecrets, root=settings.provided.battle_seed_secret)
+    seeds = providers.Singleton(_seeds, settings)
     observer = providers.Singleton(MetricsObserver, metrics=metrics)
     pipeline = providers.Singleton(
         Pipeline,

@@ -15,6 +15,7 @@ from aiba_entry.dev_secrets import DevSecretsUnusable, dev_secrets
 from aiba_entry.edge_settings import EdgeSettings, load_edge
 from aiba_entry.forms import AppEnv, Network, is_loopback
 from aiba_entry.mongo_uri import is_mongo_uri, mongo_secrets
+from aiba_entry.overlap import Overlap, load_overlap
 from aiba_entry.readiness.checks import (
     STORE,
     STORES,
@@ -85,6 +86,7 @@ class Settings:
     telegram_api_url: str = BOT_API
     ledger_audit_s: int = 10
     edge: EdgeSettings = field(default_factory=EdgeSettings)
+    overlap: Overlap = field(default_factory=Overlap)
 
     @property
     def is_prod(self) -> bool:
@@ -94,7 +96,8 @@ class Settings:
     @property
     def secrets(self) -> tuple[str, ...]:
         """Return every secret value, for whoever must keep them out of a text."""
-        own = (self.telegram_bot_token, self.session_secret, self.battle_seed_secret)
+        used = (self.telegram_bot_token, self.session_secret, self.battle_seed_secret)
+        own = (*used, *self.overlap.secrets)
         ton = self.ton.secrets if self.ton else ()
         redis = self.redis.secrets if self.redis else ()
         admin = self.admin.secrets if self.admin else ()
@@ -173,6 +176,7 @@ def parse(variables: Variables) -> Settings:
         telegram_notify=read("TELEGRAM_NOTIFY", forms.boolean) or False,
         telegram_api_url=read("TELEGRAM_API_URL", forms.base_url) or BOT_API,
         edge=load_edge(variables, strict=strict),
+        overlap=load_overlap(variables),
         admin=load_admin(
             variables.secret,
             variables.get,

@@ -103,7 +103,9 @@ def make_wallet_desk(settings: Settings, pipeline: Pipeline, metrics: Metrics) -
     policy = ProofPolicy(domains=ton.proof_domains, network=ton.network) if ton else None
     return WalletDesk(
         pipeline=pipeline,
-        payloads=ProofPayloads(settings.session_secret.encode()),
+        payloads=ProofPayloads(
+            settings.session_secret.encode(), *map(str.encode, settings.overlap.session)
+        ),
         policy=policy,
         without_proof=ton is not None and ton.wallet_without_proof,
         nonce=lambda: secrets.token_hex(16),

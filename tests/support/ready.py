@@ -32,6 +32,17 @@ READY: Final[Mapping[str, str]] = {
 }
 """Everything is configured, and nothing is found, not even a warning."""
 
+BESIDE: Final[Mapping[str, str]] = {
+    "TELEGRAM_BOT_TOKEN_PREVIOUS": "734512:BEFORE-tests-token_fedcba9876543210",
+    "SESSION_SECRET_NEXT": "session-c41d88e0f29b5a73-Nx-later",
+    "SESSION_SECRET_PREVIOUS": "session-0e6f92a4d17c83b5-Pv-older",
+    "BATTLE_SEED_SECRET_NEXT": "seed-root-d50a7c83e19f2b64-Nx-later",
+    "BATTLE_SEED_SECRET_PREVIOUS": "seed-root-39c2f1e7084d6ab5-Pv-older",
+    "ADMIN_JWT_SECRET_NEXT": "admin-jwt-a8e3570b4c9d12f6-Nx-later",
+    "ADMIN_JWT_SECRET_PREVIOUS": "older-jwt-94a1d7c35e02b86f-Uo-ready",
+}
+"""What may stand beside the secrets in use."""
+
 KEY: Final = "5a" * 31 + "c3"
 WITHOUT_MONGO: Final = {"MONGO_URI": "", "AIBA_STORE": "sqlite", "AIBA_DATA_DIR": "/srv/aiba"}
 LOCAL_KEY: Final = dict.fromkeys(SIGNER, "") | {"ORACLE_PRIVATE_KEY_HEX": KEY}

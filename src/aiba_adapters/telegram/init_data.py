@@ -77,16 +77,34 @@ class TelegramIdentity:
 
 
 class TelegramIdentities:
-    """Judges the initData of one bot, whose token it shows nowhere."""
+    """Judges the initData of one bot, whose tokens it shows nowhere.
 
-    __slots__ = ("_bot_token",)
+    A token that BotFather has revoked still proves what Telegram signed by it before, and nothing
+    that claims to be younger than its end: whoever stole it can't make launch data for long.
+    """
 
-    def __init__(self, bot_token: str) -> None:
+    __slots__ = ("_bot_token", "_ended_s", "_previous")
+
+    def __init__(self, bot_token: str, previous: str | None = None, *, ended_s: int = 0) -> None:
+        """Judge by a token, and by the one before, by which nothing is signed since `ended_s`.
+
+        `ended_s` is in seconds since the Unix epoch; it may be any later instant, too.
+        """
         self._bot_token = bot_token
+        self._previous = previous
+        self._ended_s = ended_s
 
     def identify(self, proof: str, *, now_s: int, max_age_s: int) -> TelegramIdentity:
         """Return whom initData proves, or raise InitDataRefused."""
-        return verify(proof, bot_token=self._bot_token, now_s=now_s, max_age_s=max_age_s)
+        try:
+            return verify(proof, bot_token=self._bot_token, now_s=now_s, max_age_s=max_age_s)
+        except InitDataRefused as refused:
+            if self._previous is None or refused.reason is not Problem.MISMATCH:
+                raise
+        identity = verify(proof, bot_token=self._previous, now_s=now_s, max_age_s=max_age_s)
+        if identity.auth_date - self._ended_s > MAX_SKEW_S:
+            raise InitDataRefused(Problem.MISMATCH)
+        return identity
 
 
 def verify(init_data: str, *, bot_token: str, now_s: int, max_age_s: int) -> TelegramIdentity:

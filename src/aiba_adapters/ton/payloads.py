@@ -19,17 +19,17 @@ class PayloadRefused(Exception):  # noqa: N818 - a refusal, as the domain names 
 
 
 class ProofPayloads:
-    """Makes and knows again the payloads of ton_proof, under one secret key.
+    """Makes the payloads of ton_proof under one secret key, and knows those of some others too.
 
     A payload is `p1.<expiry>.<nonce>.<tag>`; the tag binds it to the player. That it is used once
     is the promise of the command that it becomes the key of.
     """
 
-    def __init__(self, key: bytes) -> None:
-        """Keep the key. Raises ValueError for one that is too short."""
-        if len(key) < _MIN_KEY_BYTES:
+    def __init__(self, key: bytes, *others: bytes) -> None:
+        """Make by `key`, know by all. Raises ValueError for a key that is too short."""
+        self._keys = (key, *others)
+        if any(len(each) < _MIN_KEY_BYTES for each in self._keys):
             raise ValueError(f"a payload key has at least {_MIN_KEY_BYTES} bytes")
-        self._key = key
 
     def issue(self, player_id: str, *, nonce: str, now_ms: int) -> tuple[str, int]:
         """Return a payload and when it ends, in ms; `nonce` is 32 random hex digits."""
@@ -37,21 +37,23 @@ class ProofPayloads:
             raise ValueError("a nonce is 32 lower-case hex digits")
         expires_at_ms = now_ms + LIFETIME_MS
         claims = f"{_VERSION}.{expires_at_ms:x}.{nonce}"
-        return f"{claims}.{self._tag(player_id, claims)}", expires_at_ms
+        return f"{claims}.{_tag(self._keys[0], player_id, claims)}", expires_at_ms
 
     def check(self, payload: str, player_id: str, *, now_ms: int) -> None:
         """Raise PayloadRefused unless the payload was made for this player and still holds."""
         claims, _, tag = payload.rpartition(".")
         version, _, rest = claims.partition(".")
         expiry, _, nonce = rest.partition(".")
-        genuine = hmac.compare_digest(
-            tag.encode("utf-8", "surrogatepass"), self._tag(player_id, claims).encode()
+        told = tag.encode("utf-8", "surrogatepass")
+        genuine = any(
+            hmac.compare_digest(told, _tag(key, player_id, claims).encode()) for key in self._keys
         )
         if not genuine or version != _VERSION or not _NONCE.fullmatch(nonce):
             raise PayloadRefused("not a payload made for this player")
         if now_ms >= int(expiry, 16):
             raise PayloadRefused("the payload's time is over")
 
-    def _tag(self, player_id: str, claims: str) -> str:
-        text = f"{player_id}\x00{claims}".encode("utf-8", "surrogatepass")
-        return hmac.digest(self._key, _DOMAIN + text, "sha256")[:_TAG_BYTES].hex()
+
+def _tag(key: bytes, player_id: str, claims: str) -> str:
+    text = f"{player_id}\x00{claims}".encode("utf-8", "surrogatepass")
+    return hmac.digest(key, _DOMAIN + text, "sha256")[:_TAG_BYTES].hex()

@@ -100,6 +100,7 @@ def create_gate(settings: Settings, *, limiter: RateLimiter, now_ms: Callable[[]
         auth=Authenticator(
             sessions=session_tokens(settings),
             bot_token=settings.telegram_bot_token,
+            previous_bot_token=settings.overlap.telegram_bot_token,
             init_data_max_age_s=settings.init_data_max_age_s,
             now_ms=now_ms,
             header_identity=settings.dev_header_auth,
@@ -118,8 +119,9 @@ def create_gate(settings: Settings, *, limiter: RateLimiter, now_ms: Callable[[]
 
 
 def session_tokens(settings: Settings) -> SessionTokens:
-    """Return the maker and reader of session tokens, under the settings' secret."""
-    return SessionTokens(settings.session_secret.encode())
+    """Return the maker and reader of session tokens, under the settings' secrets."""
+    others = map(str.encode, settings.overlap.session)
+    return SessionTokens(settings.session_secret.encode(), *others)
 
 
 def _provide_principal(request: Request[Any, Any, Any]) -> Principal:

@@ -38,9 +38,16 @@ class Authenticator:
         now_ms: Callable[[], int],
         header_identity: bool = False,
         header_default: str | None = None,
+        previous_bot_token: str | None = None,
     ) -> None:
+        """Believe `previous_bot_token` for launch data from before this moment alone.
+
+        Telegram had revoked it before the token that took its place could be given to anyone.
+        """
         self._sessions = sessions
-        self._identities = TelegramIdentities(bot_token)
+        self._identities = TelegramIdentities(
+            bot_token, previous_bot_token, ended_s=now_ms() // 1000
+        )
         self._max_age_s = init_data_max_age_s
         self._now_ms = now_ms
         self._header_identity = header_identity

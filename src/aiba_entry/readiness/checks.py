@@ -78,12 +78,12 @@ def _cors(variables: Variables) -> Iterator[Finding]:
 
 
 def _telegram(variables: Variables) -> Iterator[Finding]:
-    name = "TELEGRAM_BOT_TOKEN"
-    token = variables.secret(name)
-    if not variables.given(name):
-        yield _found("telegram_bot_token_missing", name, _REQUIRED)
-    elif token is not None and forms.is_short_bot_token(token):
-        yield _found("telegram_bot_token_shape", name, "is too short for a bot token")
+    if not variables.given("TELEGRAM_BOT_TOKEN"):
+        yield _found("telegram_bot_token_missing", "TELEGRAM_BOT_TOKEN", _REQUIRED)
+    for name in ("TELEGRAM_BOT_TOKEN", "TELEGRAM_BOT_TOKEN_PREVIOUS"):
+        token = variables.secret(name)
+        if token is not None and forms.is_short_bot_token(token):
+            yield _found("telegram_bot_token_shape", name, "is too short for a bot token")
 
 
 def _max_age(variables: Variables) -> Iterator[Finding]:
@@ -108,7 +108,7 @@ def _keys(variables: Variables) -> Iterator[Finding]:
 
 
 def _admin(variables: Variables) -> Iterator[Finding]:
-    for name in ("ADMIN_JWT_SECRET", "ADMIN_JWT_SECRET_PREVIOUS"):
+    for name in ("ADMIN_JWT_SECRET", "ADMIN_JWT_SECRET_NEXT", "ADMIN_JWT_SECRET_PREVIOUS"):
         text = variables.secret(name)
         weakness = forms.weakness(text) if text is not None else None
         if name == "ADMIN_JWT_SECRET" and not variables.given(name):

@@ -37,3 +37,13 @@ class TestSessionTokens(SessionsContract):
     def make_sessions(self, key: bytes) -> SessionTokens:
         """Make them."""
         return SessionTokens(key)
+
+
+class TestSessionTokensOfTwoKeys(SessionsContract):
+    """The same while another key is known beside, as a secret takes another's place."""
+
+    capabilities = frozenset({Capability.REOPEN})
+
+    def make_sessions(self, key: bytes) -> SessionTokens:
+        """Know the key before, which nothing is made with."""
+        return SessionTokens(key, b"the key that went before this one")

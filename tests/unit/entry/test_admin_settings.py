@@ -56,7 +56,7 @@ def test_secrets_come_from_files_too(tmp_path: Path) -> None:
     assert admin is not None
     assert admin.jwt_secret == ADMIN["ADMIN_JWT_SECRET"]
     assert admin.password_hash == HASH
-    assert admin.jwt_secret_previous == "the-secret-before-the-secret-of-the-tests"
+    assert admin.other_jwt_secrets == ("the-secret-before-the-secret-of-the-tests",)
     assert "ADMIN_JWT_SECRET" in faults(tmp_path, **{**given, **ADMIN})
 
 
@@ -73,6 +73,8 @@ def test_a_part_of_it_is_refused(tmp_path: Path, missing: str) -> None:
         ("ADMIN_JWT_SECRET", "short"),
         ("ADMIN_JWT_SECRET", "change-me-change-me-change-me-change-me"),
         ("ADMIN_JWT_SECRET_PREVIOUS", ADMIN["ADMIN_JWT_SECRET"]),
+        ("ADMIN_JWT_SECRET_NEXT", ADMIN["ADMIN_JWT_SECRET"]),
+        ("ADMIN_JWT_SECRET_NEXT", "short"),
         ("ADMIN_EMAIL", "root"),
         ("ADMIN_PASSWORD_HASH", "the password of the first admin"),
         ("ADMIN_PASSWORD_HASH", HASH[:-1]),

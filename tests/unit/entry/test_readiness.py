@@ -21,7 +21,7 @@ from aiba_entry.readiness.report import document, refusal_of, text_of
 from aiba_entry.settings import SettingsError, load
 from aiba_entry.signer.environment import VARIABLES as SIGNER_VARIABLES
 from aiba_entry.variables import SECRETS, SecretFile, Variables
-from tests.support.ready import FAILING, LIVE, LOCAL_KEY, READY, SIGNER, VAULT
+from tests.support.ready import BESIDE, FAILING, LIVE, LOCAL_KEY, READY, SIGNER, VAULT
 
 ROOT = Path(__file__).parents[3]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
@@ -298,9 +298,7 @@ def test_every_secret_may_come_from_a_file(name: str, tmp_path: Path) -> None:
     extra = {
         "ORACLE_PRIVATE_KEY_HEX": LOCAL_KEY,
         "REDIS_PASSWORD": {"REDIS_URL": "redis://cache", "REDIS_PASSWORD": "redis-word-17cd"},
-        "ADMIN_JWT_SECRET_PREVIOUS": {
-            "ADMIN_JWT_SECRET_PREVIOUS": "older-jwt-94a1d7c35e02b86f-Uo-ready"
-        },
+        **{other: {other: text} for other, text in BESIDE.items()},
         "DOCS_TOKEN": {"DOCS_TOKEN": "docs-page-2b7d04e9f6a1853c-Mk-ready"},
     }
     environ = {**READY, **extra.get(name, {})}

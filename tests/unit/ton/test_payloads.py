@@ -65,3 +65,16 @@ def test_a_short_key_is_refused() -> None:
         ProofPayloads(b"short")
     with pytest.raises(ValueError, match="nonce"):
         PAYLOADS.issue("42", nonce="x", now_ms=1)
+
+
+def test_one_key_takes_anothers_place() -> None:
+    """Whoever makes payloads by the one and by the other believe each other; a third doesn't."""
+    old, new = b"o" * 32, b"n" * 32
+    before, after = ProofPayloads(old, new), ProofPayloads(new, old)
+    for maker, other in ((before, after), (after, before)):
+        payload, _ = maker.issue("1", nonce="0" * 32, now_ms=0)
+        other.check(payload, "1", now_ms=1)
+        with pytest.raises(PayloadRefused):
+            PAYLOADS.check(payload, "1", now_ms=1)
+    with pytest.raises(ValueError, match="32 bytes"):
+        ProofPayloads(old, b"short")

@@ -38,7 +38,7 @@ class AdminAccess:
     ) -> None:
         """Trust the settings' secrets and its first superadmin."""
         self.settings = settings
-        self.tokens = AdminTokens(settings.jwt_secret, settings.jwt_secret_previous)
+        self.tokens = AdminTokens(settings.jwt_secret, *settings.other_jwt_secrets)
         self._store = store
         self._pipeline = pipeline
         self._now_ms = now_ms

@@ -28,17 +28,16 @@ class AdminClaims:
 
 
 class AdminTokens:
-    """Makes tokens with one secret, and reads those of it and of the one before it.
+    """Makes tokens with one secret, and reads those of it and of some others.
 
     A token's `kid` names its secret by a digest that tells nothing of it.
     """
 
-    def __init__(self, secret: str, previous: str | None = None) -> None:
-        """Issue by `secret`; read by both."""
+    def __init__(self, secret: str, *others: str) -> None:
+        """Issue by `secret`; read by all."""
         self._secret = secret
         self._kid = key_id(secret)
-        secrets = [secret] if previous is None else [secret, previous]
-        self._secrets = {key_id(each): each for each in secrets}
+        self._secrets = {key_id(each): each for each in (secret, *others)}
 
     def issue(self, session: AdminSession, role: AdminRole) -> str:
         """Return the token of a session. The role in it is for the panel: ours is looked up."""
