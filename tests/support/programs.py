@@ -16,13 +16,16 @@ PACKAGES: Final = {
     "chromedriver": "chromium-driver",
     "openssl": "openssl",
     "redis-server": "redis-server",
+    "prometheus": "prometheus",
+    "promtool": "prometheus",
 }
 """The commands, and Debian's packages that bring them."""
 
 
 def missing() -> list[str]:
     """List the packages whose command is not there."""
-    return [package for command, package in PACKAGES.items() if shutil.which(command) is None]
+    wanted = (package for command, package in PACKAGES.items() if shutil.which(command) is None)
+    return list(dict.fromkeys(wanted))
 
 
 def install() -> str:
