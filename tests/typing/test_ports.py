@@ -4,7 +4,7 @@ What the shapes mean is proven by the suites in `aiba_domain.testing.contracts`.
 """
 
 from aiba_adapters.memory import MemoryStore
-from aiba_adapters.memory.store import _MemoryUnitOfWork
+from aiba_adapters.memory.unit_of_work import MemoryUnitOfWork
 from aiba_adapters.mongo import MongoStore
 from aiba_adapters.mongo.unit_of_work import MongoUnitOfWork
 from aiba_adapters.ratelimit import MemoryRateLimiter
@@ -46,7 +46,7 @@ def stores(
 
 
 def units(
-    memory: _MemoryUnitOfWork, sqlite: SqliteUnitOfWork, mongo: MongoUnitOfWork
+    memory: MemoryUnitOfWork, sqlite: SqliteUnitOfWork, mongo: MongoUnitOfWork
 ) -> tuple[UnitOfWork, ...]:
     """What a store hands out is a UnitOfWork."""
     return memory, sqlite, mongo

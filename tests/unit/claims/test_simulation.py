@@ -10,7 +10,7 @@ from collections.abc import Iterable
 import pytest
 
 from aiba_adapters.memory import MemoryStore
-from aiba_adapters.memory.store import _MemoryUnitOfWork
+from aiba_adapters.memory.unit_of_work import MemoryUnitOfWork
 from aiba_domain.application.pipeline import Answer
 from aiba_domain.application.upkeep import SERVICE
 from aiba_domain.application.withdrawals import Withdrawals
@@ -183,7 +183,7 @@ def test_d10_a_seqno_that_lags_behind_what_was_confirmed_is_found(
     async def nothing(*_: object) -> int:
         return 0
 
-    monkeypatch.setattr(_MemoryUnitOfWork, "confirmed_seqno", nothing)
+    monkeypatch.setattr(MemoryUnitOfWork, "confirmed_seqno", nothing)
     assert "a second claim under seqno" in found()
 
 
