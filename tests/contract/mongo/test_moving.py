@@ -21,6 +21,7 @@ from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.sqlite.schema import STEPS, migrate
 from aiba_adapters.sqlite.store import connect
 from aiba_domain.application.audit import audit_store
+from aiba_domain.application.ledger_auditor import LedgerAuditor
 from aiba_domain.instants import day_key
 from aiba_domain.money import MAX_AMOUNT
 from aiba_domain.ports import Reader, Store
@@ -56,20 +57,27 @@ def _origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     async def more(store: Store) -> None:
         for number in range(4, 8):
             await write(store, number)
-        rich = (movement(MAX_AMOUNT - 10**9, "emission:2026-01-01:pvp", "treasury"),)
+        rich = (movement(MAX_AMOUNT - 10**9, "operator:rich", "treasury"),)
         await store.transact(lambda unit: unit.write(at=AT, postings=rich))
 
     bank.play.run(more(bank.play.store))
+    auditor = LedgerAuditor(store=bank.play.store, clock=bank.play.clock, seal_after_ms=0, size=9)
+    assert bank.play.run(auditor.go_round(bank.play.pipeline, _breathe)).checkpoints
     backups = SqliteBackups(folder / "data" / FILE, now=bank.play.clock.now)
     asyncio.run(take(backups, folder / "backup", tell=silent))
     bank.play.close()
     return folder / "backup"
 
 
+async def _breathe() -> None:
+    return
+
+
 async def seen(store: Store) -> tuple[object, ...]:
     """Return what the core can ask of a store that was moved."""
     report = await audit_store(store)
     assert report.is_sound, report.faults
+    assert report.checkpoints
 
     async def look(read: Reader) -> tuple[object, ...]:
         claims = [
@@ -78,6 +86,7 @@ async def seen(store: Store) -> tuple[object, ...]:
             for claim in await read.claims_of(player, before=None, limit=99)
         ]
         return (
+            report.head,
             manifests.head_of(read.entries()),
             dict(await read.accounts()),
             claims,

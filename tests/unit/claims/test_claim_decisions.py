@@ -38,6 +38,7 @@ from aiba_domain.money import MAX_AMOUNT, Currency
 from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import Reader
 from aiba_domain.testing.chain import GENESIS_S
+from aiba_domain.testing.contracts.samples import movement
 from aiba_domain.testing.doubles import NOON
 from aiba_domain.testing.playground import OPERATOR, Playground
 from tests.unit.claims.support import Bank, reserve, some_terms
@@ -399,6 +400,8 @@ def test_the_latest_time_of_a_player_s_last_four_claims_counts(
         terms = some_terms(recipient="0:" + "c" * 64, seqno=number + 1)
         fields: dict[str, Any] = {"player_id": "1", "state": ended, "terms": terms, "seen": seen}
         play.put(a_claim(id=f"{number:024x}", created_at=number, **fields))
+    aside = movement(terms.amount, "chain", "claims", Currency.AIBA)
+    play.run(play.store.transact(lambda unit: unit.write(at=0, postings=[aside])))
     claim = play.play("1", reserve(wallet), "k").reply().claim
     assert claim.terms.valid_until_s == GENESIS_S + 700 + VALIDITY_S
 
