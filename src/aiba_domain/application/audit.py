@@ -68,13 +68,21 @@ async def audit_store(store: Store, *, head: str | None = None) -> AuditReport:
 
     `head` is a hash that somebody has kept, which must be one of the chain's.
     """
+    walk, has_begun = Walk(), False
 
-    async def look(read: Reader) -> AuditReport:
-        walk = Walk()
-        while not walk.at_end:
+    async def settled(read: Reader) -> None:
+        await walk.step(read, settled=True)
+
+    async def rest(read: Reader) -> AuditReport:
+        nonlocal walk, has_begun
+        if has_begun:
+            walk = Walk()  # what isn't settled may be another now
+        has_begun = True
+        while True:
             await walk.step(read, settled=False)
-            if walk.is_batch_full:
-                walk.drop_batch()
+            if walk.at_end:
+                break
+            walk.drop_batch()
         await walk.compare(read, limit=_ACCOUNTS_AT_ONCE)
         while not walk.is_pass_over:
             await walk.compare(read, limit=_ACCOUNTS_AT_ONCE)
@@ -89,7 +97,12 @@ async def audit_store(store: Store, *, head: str | None = None) -> AuditReport:
             head=last.hash if last else "",
         )
 
-    return await store.read(look)
+    # What is settled doesn't change, so that no one read has to last as long as the ledger is.
+    while not walk.at_end:
+        await store.read(settled)
+        if walk.is_batch_full:
+            walk.drop_batch()
+    return await store.read(rest)
 
 
 def _lost(walk: Walk, head: str | None) -> tuple[str, ...]:
