@@ -95,6 +95,14 @@ class Totals:
     battles_fought: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leader:
+    """A player who has fought, and the sum of the scores of all their battles."""
+
+    player_id: str
+    score: int
+
+
 class Reader(Protocol):
     """Reads of one consistent state; what is absent is None or an empty collection."""
 
@@ -131,6 +139,17 @@ class Reader(Protocol):
 
     async def flagged_players(self, *, least: int, limit: int) -> Sequence[Player]:
         """Return up to `limit` players with at least `least` flags, as `flagged_brokers` does."""
+        ...
+
+    async def leaders(self, *, limit: int) -> Sequence[Leader]:
+        """Return up to `limit` of those who have fought, by the score of all their battles.
+
+        The highest first, of as high ones the smallest id, as texts compare.
+        """
+        ...
+
+    async def badge_holders(self, badge: str, *, limit: int) -> Sequence[Player]:
+        """Return up to `limit` players who have a badge, by rising id."""
         ...
 
     async def mint_job(self, job_id: str) -> MintJob | None:

@@ -1,6 +1,7 @@
 """The schema: brought up to date step by step, and guarding what must never change."""
 
 import asyncio
+import json
 import shutil
 import sqlite3
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from aiba_adapters.codec import encode
 from aiba_adapters.sqlite import SqliteStore
-from aiba_adapters.sqlite.operator_reads import FLAGGED, MOVEMENTS
+from aiba_adapters.sqlite.operator_reads import FLAGGED, HOLDERS, LEADERS, MOVEMENTS
 from aiba_adapters.sqlite.schema import STEPS, migrate
 from aiba_adapters.sqlite.store import connect
 from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
@@ -23,7 +24,7 @@ from aiba_adapters.steps import SchemaTooNew
 from aiba_domain.instants import DAY, day_key
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import Purpose, UsedPayment
-from aiba_domain.ports import Totals
+from aiba_domain.ports import Leader, Totals
 from aiba_domain.testing.contracts.samples import AT
 from aiba_domain.testing.contracts.store import broker, movement, player, refusal
 from tests.support.stores import sqlite_desk
@@ -132,7 +133,7 @@ def test_players_and_brokers_of_the_version_before_are_found_and_counted(tmp_pat
     old = replace(broker("old", created_at=AT - 1), anomaly_flags=3)
     for one in (old, broker("new")):
         raw.execute("INSERT INTO brokers VALUES (?, ?, ?)", (one.id, one.owner_id, encode(one)))
-    raw.execute("INSERT INTO battles VALUES ('b', '1', ?, '')", (AT,))
+    raw.execute("INSERT INTO battles VALUES ('b', '1', ?, ?)", (AT, _fought("b", "1", 5)))
     raw.execute("INSERT INTO accounts VALUES ('player:1', 'NEUR', 5)")
     assert migrate(raw) == len(STEPS)
     unit = SqliteUnitOfWork(raw)
@@ -153,6 +154,58 @@ def test_players_and_brokers_of_the_version_before_are_found_and_counted(tmp_pat
     raw.close()
 
 
+def _fought(battle_id: str, player_id: str, score: int) -> str:
+    """Return a battle's body, as far as the database looks into it."""
+    scored = {"receipt": {"outcome": {"score": score}}}
+    return json.dumps({"id": battle_id, "player_id": player_id, **scored})
+
+
+@pytest.mark.parametrize("deaths", [0, 6])
+def test_scores_and_badges_of_the_version_before_are_found(tmp_path: Path, deaths: int) -> None:
+    """Each battle counts once, wherever a migration dies, and goes on counting afterwards."""
+    raw = connect(tmp_path / "arena.db")
+    before = next(place for place, step in enumerate(STEPS) if "player_badges" in str(step))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(STEPS_NAME, STEPS[:before])
+        assert migrate(raw) == before
+    rows = 2_500
+    raw.executemany(
+        "INSERT INTO battles VALUES (?, ?, 0, ?)",
+        [
+            (f"{row:05}", f"{row % 2}", _fought(f"{row:05}", f"{row % 2}", row % 4))
+            for row in range(rows)
+        ],
+    )
+    worn = [replace(player("0"), badges=("top_leader", "x")), player("1")]
+    raw.executemany(
+        "INSERT INTO players (id, body) VALUES (?, ?)", [(one.id, encode(one)) for one in worn]
+    )
+
+    for _ in range(deaths):
+        told: list[int] = []
+
+        def die_of_the_second(_name: str, done: int, _total: int, told: list[int] = told) -> None:
+            told.append(done)
+            if len(told) > 1:
+                raise ConnectionAbortedError
+
+        with pytest.raises(ConnectionAbortedError):
+            migrate(raw, tell=die_of_the_second)
+    assert migrate(raw) == len(STEPS)
+    unit = SqliteUnitOfWork(raw)
+
+    async def look() -> None:
+        sums = [sum(row % 4 for row in range(rows) if row % 2 == who) for who in (0, 1)]
+        ranked = [Leader(player_id="1", score=sums[1]), Leader(player_id="0", score=sums[0])]
+        assert await unit.leaders(limit=9) == ranked
+        assert await unit.badge_holders("top_leader", limit=9) == worn[:1]
+        raw.execute("INSERT INTO battles VALUES ('z', '0', 0, ?)", (_fought("z", "0", 10**6),))
+        assert (await unit.leaders(limit=1))[0].score == sums[0] + 10**6
+
+    asyncio.run(look())
+    raw.close()
+
+
 @pytest.mark.parametrize(
     ("query", "step"),
     [
@@ -162,6 +215,8 @@ def test_players_and_brokers_of_the_version_before_are_found_and_counted(tmp_pat
         (FLAGGED.format("brokers"), "USING INDEX brokers_flagged"),
         ("SELECT body FROM brokers ORDER BY created_at DESC, id DESC LIMIT 9", "brokers_by_age"),
         ("SELECT body FROM brokers WHERE nft = 'x'", "brokers_by_nft"),
+        (LEADERS, "USING COVERING INDEX scores_by_rank"),
+        (HOLDERS, "player_badges USING PRIMARY KEY (badge=?)"),
         ("SELECT body FROM flags WHERE subject = 'x' ORDER BY at DESC, id DESC", "flags_by_time"),
     ],
 )

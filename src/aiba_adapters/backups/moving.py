@@ -31,6 +31,7 @@ from aiba_adapters.mongo.documents import (
     ClaimDayShape,
     ClaimShape,
     RecordShape,
+    ScoreShape,
     Shape,
     UnitShape,
     found_by,
@@ -215,6 +216,7 @@ def _documents(
         return (shape.of(each).stored() for each in _records(connection, shape))
     derived: Mapping[type[Shape], Callable[[], Iterable[Document]]] = {
         ClaimDayShape: lambda: _claim_days(connection),
+        ScoreShape: lambda: _scores(connection),
         AccountShape: lambda: _accounts(connection),
         UnitShape: lambda: _units(connection, ledger),
         AnswerShape: lambda: _answers(connection),
@@ -252,6 +254,12 @@ def _claim_days(connection: sqlite3.Connection) -> Iterable[Document]:
         for (day, who), amount in amounts.items()
     ]
     return sorted(documents, key=lambda each: str(each["_id"]))
+
+
+def _scores(connection: sqlite3.Connection) -> Iterator[Document]:
+    query = "SELECT player_id, score FROM scores ORDER BY player_id"
+    for player_id, score in connection.execute(query):
+        yield {"_id": player_id, "score": pack_int(score)}
 
 
 def _accounts(connection: sqlite3.Connection) -> Iterable[Document]:

@@ -23,6 +23,7 @@ from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.players.model import Player
 from aiba_domain.ports import (
+    Leader,
     Movement,
     Totals,
 )
@@ -55,6 +56,14 @@ class OperatorReads:
 
     async def flagged_players(self, *, least: int, limit: int) -> Sequence[Player]:
         return _most_flagged(self._all(Player), least, limit)
+
+    async def leaders(self, *, limit: int) -> Sequence[Leader]:
+        ranked = sorted(self._state.scores.items(), key=lambda each: (-each[1], each[0]))
+        return [Leader(player_id=player_id, score=score) for player_id, score in ranked[:limit]]
+
+    async def badge_holders(self, badge: str, *, limit: int) -> Sequence[Player]:
+        found = [player for player in self._all(Player) if badge in player.badges]
+        return sorted(found, key=lambda player: player.id)[:limit]
 
     async def mint_job(self, job_id: str) -> MintJob | None:
         return self._get(MintJob, job_id)

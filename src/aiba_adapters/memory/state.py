@@ -69,8 +69,8 @@ class State:
     `wallets` maps addresses to players, `flights` vault and recipient to the claim in flight,
     `seqnos` vault, recipient and seqno to the one claim under it that isn't refunded, `claimed` a
     day and a player, None for all, to what their claims come to, `offers` brokers to their active
-    listing, `mints` brokers to their open mint job, `nfts` items to their broker; `sources` are the
-    accounts that money came from, ever.
+    listing, `mints` brokers to their open mint job, `nfts` items to their broker, `scores`
+    players to what their battles come to; `sources` are the accounts that money came from, ever.
     """
 
     records: dict[type, dict[object, Record]] = field(
@@ -87,3 +87,4 @@ class State:
     offers: dict[str, str] = field(default_factory=dict)
     mints: dict[str, str] = field(default_factory=dict)
     nfts: dict[str, str] = field(default_factory=dict)
+    scores: dict[str, int] = field(default_factory=dict)

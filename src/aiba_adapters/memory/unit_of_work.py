@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from aiba_adapters.memory.reads import MemoryReads
 from aiba_adapters.memory.state import KEYS, UNCHANGING, State
+from aiba_domain.battle.model import Battle
 from aiba_domain.brokers.listing import Listing
 from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker
@@ -109,6 +110,9 @@ class MemoryUnitOfWork(MemoryReads):
             self._track_mint(record)
         elif isinstance(record, Broker):
             self._bind_nft(record, record.nft_item_address)
+        elif isinstance(record, Battle):
+            scores, player_id = self._state.scores, record.player_id
+            self._put(scores, player_id, scores.get(player_id, 0) + record.receipt.outcome.score)
         self._put(records, key, record)
 
     def _bind_wallet(self, player: Player) -> None:

@@ -17,7 +17,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 
-from aiba_adapters.mongo.values import from_body, to_body
+from aiba_adapters.mongo.values import from_body, pack_int, to_body
 from aiba_domain.administration.model import AdminAccount, AdminSession, AuditRow, folded
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
@@ -132,6 +132,11 @@ class PlayerShape(RecordShape[Player]):
             ),
             IndexModel([("seen_day", ASCENDING)], name="by_day"),
             _flagged(),
+            IndexModel(
+                [("body.badges", ASCENDING), ("_id", ASCENDING)],
+                name="by_badge",
+                partialFilterExpression={"body.badges": {"$gt": ""}},
+            ),
         ]
 
     @classmethod
@@ -688,6 +693,26 @@ class ClaimDayShape(Shape):
         name = "claim_days"
 
 
+class ScoreShape(Shape):
+    """What the scores of all battles of a player come to, whose id it has."""
+
+    collection = "scores"
+    score: Any
+
+    class Settings:
+        """The collection."""
+
+        name = "scores"
+        indexes: Final = [
+            IndexModel([("score", DESCENDING), ("_id", ASCENDING)], name="by_rank"),
+        ]
+
+    @classmethod
+    def added(cls, score: int) -> Mapping[str, Any]:
+        """Return the change of a document by a battle's score."""
+        return {"$inc": {"score": pack_int(score)}}
+
+
 class AccountShape(Shape):
     """An account's balances by currency, or one share of a system account's.
 
@@ -831,6 +856,7 @@ RECORDS: Final[Mapping[type, type[RecordShape[Any]]]] = {
 SHAPES: Final[tuple[type[Shape], ...]] = (
     *RECORDS.values(),
     ClaimDayShape,
+    ScoreShape,
     AccountShape,
     UnitShape,
     AnswerShape,

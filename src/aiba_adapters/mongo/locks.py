@@ -7,7 +7,8 @@ changes an answer touches too. Then one of the two conflicts and runs again.
 
 Left out is what may be older than the commit without harm, since whoever changes it reads nothing
 that such a unit writes: the policy, the seed epoch, modes, the strength of guilds, battles (which
-never change), and pages over all players. They would be documents that everybody writes.
+never change), and pages over all players, such as the leaders. They would be documents that
+everybody writes. Who asks for a badge's holders excludes only others who ask and change something.
 Nor are system accounts locked: they can't go below 0 (see `shares`), and emission caps have
 `leases`.
 """

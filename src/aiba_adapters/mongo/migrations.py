@@ -4,19 +4,20 @@ A change is a new step, and only ever adds: a server of the build before goes on
 
 A `Make` makes collections and indexes, which is harmless to repeat. A `Rewrite` changes documents
 in batches; each is one transaction together with the note of how far it has come, so whenever it is
-killed every document is rewritten exactly once. A server of the build before would go on writing as
-it knows how to, so none may run during that.
+killed every document is rewritten exactly once. A `Tally` goes through documents likewise, leaves
+them as they are, and adds each to another one exactly once. A server of the build before would go
+on writing as it knows how to, so none may run during these, nor after them.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from pymongo import ASCENDING, ReplaceOne
+from pymongo import ASCENDING, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from aiba_adapters.mongo import schema
-from aiba_adapters.mongo.documents import Collection, Database, PolicyShape
+from aiba_adapters.mongo.documents import BattleShape, Collection, Database, PolicyShape, ScoreShape
 from aiba_adapters.mongo.fitness import Unfit
 from aiba_adapters.mongo.transaction import Stored
 from aiba_adapters.mongo.turns import COLLECTION, Turn
@@ -58,7 +59,26 @@ class Rewrite:
     rewrite: Callable[[Stored], Stored | None]
 
 
-Step = Make | Rewrite
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tally:
+    """A step that adds up the documents of a collection in those of another.
+
+    `adds` returns the `_id` of the document that one is added to, and how by update operators; it
+    is made if it isn't there.
+    """
+
+    does: str
+    collection: str
+    into: str
+    adds: Callable[[Stored], tuple[object, Mapping[str, Any]]]
+
+
+Step = Make | Rewrite | Tally
+
+
+def _score(battle: Stored) -> tuple[object, Mapping[str, Any]]:
+    return battle["player_id"], {"$inc": {"score": battle["body"]["receipt"]["outcome"]["score"]}}
+
 
 STEPS: Final[tuple[Step, ...]] = (
     Make(),
@@ -66,6 +86,13 @@ STEPS: Final[tuple[Step, ...]] = (
         makes=("mailboxes", "letters", "mailboxes.by_due", "letters.waiting", "letters.dead"),
     ),
     Make(makes=("checkpoints", "ledger_standing")),
+    Make(makes=("scores", "scores.by_rank", "players.by_badge")),
+    Tally(
+        does="add up the scores of each player's battles",
+        collection=BattleShape.collection,
+        into=ScoreShape.collection,
+        adds=_score,
+    ),
 )
 """The steps in order; step n leads to schema version n."""
 
@@ -149,13 +176,15 @@ def does(number: int) -> Sequence[str]:
     step = STEPS[number - 1]
     if isinstance(step, Rewrite):
         return (f"{step.does} (rewrites {step.collection})",)
+    if isinstance(step, Tally):
+        return (f"{step.does} (fills {step.into})",)
     return [f"create {'index' if '.' in name else 'collection'} {name}" for name in made_by(number)]
 
 
 def made_by(number: int) -> Sequence[str]:
     """Name the collections and indexes that a step makes, collections first."""
     step = STEPS[number - 1]
-    if isinstance(step, Rewrite):
+    if not isinstance(step, Make):
         return ()
     if number > 1:
         return step.makes
@@ -179,11 +208,11 @@ async def _take(
     database: Database, turn: Turn, step: Pending, *, now: Callable[[], int], tell: Tell
 ) -> None:
     name, what = f"step {step.number}", STEPS[step.number - 1]
-    if isinstance(what, Rewrite):
-        await _rewrite(database, turn, step.number, what, tell)
-    else:
+    if isinstance(what, Make):
         async with turn.kept():
             await schema.make(database, made_by(step.number))
+    else:
+        await _go_through(database, turn, step.number, what, tell)
 
     async def record(session: AsyncClientSession) -> None:
         if step.number == 1:
@@ -195,7 +224,7 @@ async def _take(
         )
 
     await turn.batch(record)
-    if not isinstance(what, Rewrite):
+    if isinstance(what, Make):
         tell(name, 1, 1)
 
 
@@ -210,8 +239,10 @@ async def make_first_policy(database: Database, session: AsyncClientSession | No
     )
 
 
-async def _rewrite(database: Database, turn: Turn, number: int, step: Rewrite, tell: Tell) -> None:
-    """Rewrite batch after batch, in the order of `_id`, until none is left."""
+async def _go_through(
+    database: Database, turn: Turn, number: int, step: Rewrite | Tally, tell: Tell
+) -> None:
+    """Do batch after batch, in the order of `_id`, until none is left."""
     documents = database[step.collection]
     is_done = False
 
@@ -223,7 +254,10 @@ async def _rewrite(database: Database, turn: Turn, number: int, step: Rewrite, t
         stored = await found.to_list()
         if not stored:
             return done, True
-        await _replace(documents, stored, step, session)
+        if isinstance(step, Rewrite):
+            await _replace(documents, stored, step, session)
+        else:
+            await _add(database[step.into], stored, step, session)
         progress = {"step": number, "after": stored[-1]["_id"], "done": done + len(stored)}
         await turn.notes.replace_one({"_id": PROGRESS}, progress, upsert=True, session=session)
         return done + len(stored), False
@@ -244,6 +278,13 @@ async def _replace(
     ]
     if changes:
         await documents.bulk_write(changes, session=session)
+
+
+async def _add(
+    into: Collection, stored: Sequence[Stored], step: Tally, session: AsyncClientSession
+) -> None:
+    changes = [UpdateOne({"_id": key}, how, upsert=True) for key, how in map(step.adds, stored)]
+    await into.bulk_write(changes, session=session)
 
 
 async def _taken(database: Database, session: AsyncClientSession | None) -> Mapping[int, str]:

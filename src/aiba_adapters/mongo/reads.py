@@ -31,6 +31,7 @@ from aiba_adapters.mongo.documents import (
     PlayerShape,
     PolicyShape,
     RecordShape,
+    ScoreShape,
     SessionShape,
 )
 from aiba_adapters.mongo.kept import MARK, KeptReads
@@ -68,7 +69,7 @@ from aiba_domain.money import Currency
 from aiba_domain.outbox.model import Backlog, Letter, Mailbox
 from aiba_domain.payments.model import UsedPayment
 from aiba_domain.players.model import Player, Session
-from aiba_domain.ports import Entry, Movement, Remembered, Scope, Totals
+from aiba_domain.ports import Entry, Leader, Movement, Remembered, Scope, Totals
 
 R = TypeVar("R")
 
@@ -128,6 +129,18 @@ class MongoReads:
 
     async def flagged_players(self, *, least: int, limit: int) -> Sequence[Player]:
         return await self._flagged(PlayerShape, least, limit)
+
+    async def leaders(self, *, limit: int) -> Sequence[Leader]:
+        if not limit:
+            return []
+        ranks = [("score", DESCENDING), ("_id", ASCENDING)]
+        found = await self._transaction.all(ScoreShape, {}, sort=ranks, limit=limit)
+        return [Leader(player_id=each["_id"], score=unpack_int(each["score"])) for each in found]
+
+    async def badge_holders(self, badge: str, *, limit: int) -> Sequence[Player]:
+        self._locks.name(f"badge:{badge}")
+        by_id = [("_id", ASCENDING)]
+        return await self._records(PlayerShape, {"body.badges": badge}, sort=by_id, limit=limit)
 
     async def mint_job(self, job_id: str) -> MintJob | None:
         return await self._record(MintJobShape, job_id)

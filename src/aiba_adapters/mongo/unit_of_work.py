@@ -15,6 +15,7 @@ from aiba_adapters.mongo.documents import (
     Documents,
     GuildShape,
     LetterShape,
+    ScoreShape,
     UnitShape,
 )
 from aiba_adapters.mongo.emitting import Common, Emitting, Terms
@@ -26,6 +27,7 @@ from aiba_adapters.mongo.reads import AUDIT_LOCK, CHECKPOINT_LOCK, answer_id, ta
 from aiba_adapters.mongo.transaction import Stored, Transaction
 from aiba_adapters.mongo.values import pack_int, unpack_int
 from aiba_domain.administration.model import AuditRow
+from aiba_domain.battle.model import Battle
 from aiba_domain.brokers.listing import Listing
 from aiba_domain.brokers.minting import MintJob
 from aiba_domain.brokers.model import Broker
@@ -141,16 +143,11 @@ class MongoUnitOfWork(Emitting):
             await self._lock_members(record)
         elif isinstance(record, Claim):
             await self._track_claim(record)
-        elif isinstance(record, Flag):
-            self.lock(f"flags_of:{record.subject.value}:{record.subject_id}")
-        elif isinstance(record, Listing):
-            self.lock(f"listing_of:{record.broker_id}")
-        elif isinstance(record, MintJob):
-            self.lock(f"mint_job_of:{record.broker_id}")
-        elif isinstance(record, AuditRow):
-            self.lock(AUDIT_LOCK)
-        elif isinstance(record, Checkpoint):
-            self.lock(CHECKPOINT_LOCK)
+        elif isinstance(record, Battle):
+            added = ScoreShape.added(record.receipt.outcome.score)
+            self._transaction.change(ScoreShape, record.player_id, added, upsert=True)
+        elif name := _question(record):
+            self.lock(name)
         if shape.unchanging:
             self._transaction.insert(shape, stored)
         else:
@@ -224,6 +221,19 @@ class MongoUnitOfWork(Emitting):
                 "accounts": self._own_ledger.found_by(),
             }
         return {"_id": self.id, "postings": [], "expire": dt.datetime.now(dt.UTC)}
+
+
+def _question(record: Record) -> str:
+    """Name the lock of the question whose answer a record changes by itself, if there is one."""
+    if isinstance(record, Flag):
+        return f"flags_of:{record.subject.value}:{record.subject_id}"
+    if isinstance(record, Listing):
+        return f"listing_of:{record.broker_id}"
+    if isinstance(record, MintJob):
+        return f"mint_job_of:{record.broker_id}"
+    if isinstance(record, AuditRow):
+        return AUDIT_LOCK
+    return CHECKPOINT_LOCK if isinstance(record, Checkpoint) else ""
 
 
 def void_marker(unit_id: str) -> Mapping[str, object]:

@@ -20,7 +20,7 @@ from aiba_domain.instants import day_number
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.players.model import Player
-from aiba_domain.ports import Movement, Totals
+from aiba_domain.ports import Leader, Movement, Totals
 
 T = TypeVar("T")
 
@@ -31,6 +31,11 @@ CURRENCIES: Final = {currency.value: currency for currency in Currency}
 FLAGGED: Final = (
     "SELECT body FROM {} WHERE flags > 0 AND flags >= ?"
     " ORDER BY flags DESC, updated_at DESC, id DESC LIMIT ?"
+)
+LEADERS: Final = "SELECT player_id, score FROM scores ORDER BY score DESC, player_id LIMIT ?"
+HOLDERS: Final = (
+    "SELECT body FROM player_badges JOIN players ON players.id = player_id"
+    " WHERE badge = ? ORDER BY player_id LIMIT ?"
 )
 ENTRY: Final = (
     "number, at, currency, amount, debit, credit, reason, arena, league, source_type, source_id"
@@ -66,6 +71,13 @@ class OperatorReads:
 
     async def flagged_players(self, *, least: int, limit: int) -> Sequence[Player]:
         return self._all(Player, FLAGGED.format("players"), least, limit)
+
+    async def leaders(self, *, limit: int) -> Sequence[Leader]:
+        rows = self._execute(LEADERS, (limit,))
+        return [Leader(player_id=player_id, score=score) for player_id, score in rows]
+
+    async def badge_holders(self, badge: str, *, limit: int) -> Sequence[Player]:
+        return self._all(Player, HOLDERS, badge, limit)
 
     async def mint_job(self, job_id: str) -> MintJob | None:
         return self._one(MintJob, "SELECT body FROM mint_jobs WHERE id = ?", job_id)

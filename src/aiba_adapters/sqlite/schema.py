@@ -272,6 +272,62 @@ BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
 CREATE TABLE ledger_standing (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 """
 
+# Who has a badge, kept by the database itself where a player's badges change and nowhere else; NULL
+# is none. What a player's battles come to is kept where one is fought, in a row of that player's,
+# so that the leaders are the first rows of an index.
+_BADGES: Final = """
+ALTER TABLE players ADD COLUMN badges TEXT;
+CREATE TABLE player_badges (
+    badge TEXT NOT NULL, player_id TEXT NOT NULL, PRIMARY KEY (badge, player_id)
+) WITHOUT ROWID;
+CREATE INDEX player_badges_by_player ON player_badges (player_id);
+CREATE TRIGGER badges_given AFTER INSERT ON players WHEN new.badges IS NOT NULL BEGIN
+    INSERT INTO player_badges SELECT DISTINCT value, new.id FROM json_each(new.badges);
+END;
+CREATE TRIGGER badges_changed AFTER UPDATE OF badges ON players
+WHEN old.badges IS NOT new.badges BEGIN
+    DELETE FROM player_badges WHERE player_id = new.id;
+    INSERT INTO player_badges SELECT DISTINCT value, new.id FROM json_each(new.badges);
+END;
+CREATE TABLE scores (player_id TEXT PRIMARY KEY, score INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+def _find_badges(connection: sqlite3.Connection, after: str, limit: int) -> tuple[int, str]:
+    """Let players be found by their badges."""
+    return _fill(
+        connection,
+        "players",
+        "badges = NULLIF(json_extract(body, '$.badges'), '[]')",
+        after,
+        limit,
+    )
+
+
+def _add_scores(connection: sqlite3.Connection, after: str, limit: int) -> tuple[int, str]:
+    """Add the scores of battles that were fought before; each batch of them once."""
+    rows = connection.execute(
+        "SELECT player_id, json_extract(body, '$.receipt.outcome.score'), id FROM battles"
+        " WHERE id > ? ORDER BY id LIMIT ?",
+        (after, limit),
+    ).fetchall()
+    connection.executemany(
+        "INSERT INTO scores VALUES (?, ?)"
+        " ON CONFLICT (player_id) DO UPDATE SET score = score + excluded.score",
+        [row[:2] for row in rows],
+    )
+    return len(rows), rows[-1][2] if rows else after
+
+
+_SCORES: Final = """
+CREATE INDEX scores_by_rank ON scores (score DESC, player_id);
+CREATE TRIGGER battles_score AFTER INSERT ON battles BEGIN
+    INSERT INTO scores
+        VALUES (new.player_id, json_extract(new.body, '$.receipt.outcome.score'))
+        ON CONFLICT (player_id) DO UPDATE SET score = score + excluded.score;
+END;
+"""
+
 BATCH: Final = 1_000
 """How many rows a data step rewrites in one transaction: a server waits no longer than for that."""
 
@@ -313,6 +369,18 @@ STEPS: Final[tuple[Step, ...]] = (
     _COUNTS,
     _OUTBOX,
     _LEDGER_AUDIT,
+    _BADGES,
+    DataStep(
+        does="let players be found by badge",
+        total="SELECT COUNT(*) FROM players",
+        batch=_find_badges,
+    ),
+    DataStep(
+        does="add up the scores of each player's battles",
+        total="SELECT COUNT(*) FROM battles",
+        batch=_add_scores,
+    ),
+    _SCORES,
 )
 """The steps in order; step n leads to schema version n."""
 

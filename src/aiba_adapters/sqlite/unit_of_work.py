@@ -418,10 +418,10 @@ def _ordered(seqno: int) -> str:
 _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] = {
     Player: (
         (
-            "INSERT INTO players VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
+            "INSERT INTO players VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id)"
             " DO UPDATE SET body = excluded.body, wallet = excluded.wallet,"
             " seen_day = excluded.seen_day, flags = excluded.flags,"
-            " updated_at = excluded.updated_at"
+            " updated_at = excluded.updated_at, badges = excluded.badges"
         ),
         lambda player: (
             player.id,
@@ -430,6 +430,7 @@ _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] 
             player.last_seen_at // DAY,
             player.anomaly_flags,
             player.updated_at,
+            encode(player.badges) if player.badges else None,
         ),
     ),
     Session: (

@@ -20,6 +20,7 @@ from aiba_domain.fairness import commands as fairness
 from aiba_domain.leases import commands as leases
 from aiba_domain.ledger_audit import commands as ledger_audit
 from aiba_domain.moderation import commands as moderation
+from aiba_domain.moderation import leader_commands as leaders
 from aiba_domain.outbox import commands as outbox
 from aiba_domain.players import commands as players
 
@@ -35,6 +36,7 @@ _AREAS: tuple[tuple[Handler[Any, Any, Any], ...], ...] = (
     treasury.HANDLERS,
     claims.HANDLERS,
     moderation.HANDLERS,
+    leaders.HANDLERS,
     fairness.HANDLERS,
     leases.HANDLERS,
     ledger_audit.HANDLERS,

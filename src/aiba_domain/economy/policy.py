@@ -81,6 +81,7 @@ class EconomyPolicy:
     create_group_cost_ton_nano: int = _TON
     boost_group_cost_ton_nano: int = _TON
     leaderboard_top_free_create: int = 50
+    top_leader_badge_top_n: int = 10
     course_completion_badge_mint_cost_ton_nano: int = 10 * _TON
     full_course_completion_certificate_mint_cost_ton_nano: int = 15 * _TON
 
@@ -201,6 +202,7 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "create_group_cost_ton_nano": _TON_PRICE,
         "boost_group_cost_ton_nano": _TON_PRICE,
         "leaderboard_top_free_create": (0, 1_000_000),
+        "top_leader_badge_top_n": (0, 1_000),
         "oracle_aiba_per_ton": _AMOUNT,
         "oracle_neur_per_aiba": _AMOUNT,
         "oracle_update_interval_minutes": (1, 1_440),

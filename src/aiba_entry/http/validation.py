@@ -87,6 +87,10 @@ class Body(
     """The base of every request body: camel case on the wire, no field but its own."""
 
 
+class EmptyBody(Body):
+    """A body that brings nothing."""
+
+
 class JsonBody(AbstractDTO[Any]):
     """How Litestar reads a `data` parameter: with `read_body`."""
 

@@ -9,7 +9,7 @@ import pytest
 from aiba_domain.battle.mode_commands import SeedModes
 from aiba_domain.brokers.minting import MintJob, MintStatus
 from aiba_domain.money import Currency
-from tests.contract.game.support import ABSENT_ID, DAY, Game, data_of, error_of
+from tests.contract.game.support import ABSENT_ID, DAY, MINUTE, Game, data_of, error_of
 from tests.support import admins
 from tests.support.admins import Panel
 from tests.support.stores import opener
@@ -260,6 +260,50 @@ def test_badges_are_replaced(root: Panel) -> None:
     assert data_of(root.post(path, telegramId="5"))["badges"] == []
     refused = root.post(path, telegramId="5", badges=["x" * 65])
     assert set(error_of(refused, 400, "validation_error")) == {"badges"}
+
+
+def test_the_leaders_have_their_badge_and_nobody_else(root: Panel) -> None:
+    """As many as the configuration says, on record with who held it before and after."""
+    game = root.game
+    path, config = f"{MOD}/sync-top-leader-badges", "/api/admin/economy/config"
+    fighters = [game.fighter() for _ in range(2)]
+    for count, (player, broker) in enumerate(fighters, start=1):
+        for battle in range(count):
+            data_of(game.fight(player, broker, f"{battle}"))
+            game.clock.advance(10 * MINUTE)
+    (second, _), (first, _) = fighters
+    data_of(root.post(f"{MOD}/user-badges", telegramId="5", badges=["early", "top_leader"]))
+    assert data_of(root.patch(config, topLeaderBadgeTopN=1))["topLeaderBadgeTopN"] == 1
+
+    def sync() -> tuple[int, int]:
+        answer = root.post(path)
+        assert answer.status_code == 200, answer.text
+        body = answer.json()
+        assert (body.pop("ok"), set(body)) == (True, {"removed", "granted", "requestId"})
+        return body["removed"], body["granted"]
+
+    def badges() -> list[list[str]]:
+        found = (data_of(root.get(f"{MOD}/user?telegramId={each}")) for each in (first, second, 5))
+        return [each["badges"] for each in found]
+
+    assert sync() == (1, 1)
+    assert badges() == [["top_leader"], [], ["early"]]
+    row = root.trail()[0]
+    (change,) = row["changes"]
+    assert (row["action"], change["subject"]) == (
+        "moderation.sync_top_leader_badges",
+        "badge:top_leader",
+    )
+    assert (change["before"], change["after"]) == ({"holders": ["5"]}, {"holders": [first]})
+    assert sync() == (1, 1)
+    assert root.trail()[0]["changes"] == []
+    root.patch(config, topLeaderBadgeTopN=1_000)
+    assert sync() == (1, 2)
+    root.patch(config, topLeaderBadgeTopN=0)
+    assert sync() == (2, 0)
+    assert badges() == [[], [], ["early"]]
+    refused = root.patch(config, topLeaderBadgeTopN=1_001)
+    assert set(error_of(refused, 400, "validation_error")) == {"topLeaderBadgeTopN"}
 
 
 def test_the_flagged_are_listed_with_the_battles_that_flagged_them(root: Panel) -> None:

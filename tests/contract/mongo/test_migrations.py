@@ -14,7 +14,7 @@ from pymongo import MongoClient
 from pymongo.database import Database
 
 from aiba_adapters.mongo import TurnLost, TurnTaken, Unfit, migrations, open_store, opened
-from aiba_adapters.mongo.migrations import STEPS, Make, Rewrite
+from aiba_adapters.mongo.migrations import STEPS, Make, Rewrite, Tally
 from aiba_adapters.mongo.schema import declared
 from aiba_adapters.mongo.transaction import Stored
 from aiba_adapters.mongo.turns import Turn
@@ -190,6 +190,34 @@ def test_a_half_restored_database_refuses_to_start_to_migrate_and_to_be_ready(
     assert "half restored" in aiba("migrate").output
     assert "half restored" in aiba("mongo", "init").output
     assert {each["_id"] for each in database.steps.find()} == {migrations.RESTORING, "turn"}
+
+
+@pytest.mark.parametrize("deaths", [0, 2])
+def test_the_scores_of_battles_of_the_build_before_are_added_up_once(
+    uri: str, database: Database[dict[str, Any]], monkeypatch: pytest.MonkeyPatch, deaths: int
+) -> None:
+    """Wherever a migration ends early; the battles stay as they are."""
+    monkeypatch.setattr(migrations, "BATCH", 3)
+    step = next(number for number in BEFORE if isinstance(STEPS[number - 1], Tally))
+    database.steps.delete_many({})
+    database.steps.insert_many([{"_id": each, "does": "all", "at": AT} for each in range(1, step)])
+    due = {"a": 0, "b": 0}
+    for number in range(ROWS):
+        player, score = "ab"[number % 2], 2**62 if number == 0 else number
+        body = {"receipt": {"outcome": {"score": score}}}
+        database.battles.insert_one({"_id": f"{number}", "player_id": player, "body": body})
+        due[player] += score
+    before = list(database.battles.find())
+
+    def die(_name: str, done: int, _total: int) -> None:
+        raise ConnectionAbortedError(str(done))
+
+    for _ in range(deaths):
+        with pytest.raises(ConnectionAbortedError):
+            take(uri, tell=die)
+    take(uri)
+    assert {each["_id"]: each["score"] for each in database.scores.find()} == due
+    assert list(database.battles.find()) == before
 
 
 @pytest.mark.usefixtures("patched")

@@ -13,6 +13,7 @@ from aiba_domain.errors import InvariantViolation
 from aiba_domain.instants import DAY, day_key
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
+from aiba_domain.players.model import Player
 from aiba_domain.ports import Reader
 from aiba_domain.testing import strategies
 from aiba_domain.testing.contracts.desk import Desk
@@ -20,6 +21,8 @@ from aiba_domain.testing.contracts.expect import holds, same
 from aiba_domain.testing.contracts.samples import AT, broker, movement, player
 from aiba_domain.testing.contracts.store_suite import StoreSuite
 from aiba_domain.testing.contracts.suite import broad
+
+_badges = st.lists(st.sampled_from(("one", "two", 'a "quoted" one')), max_size=3).map(tuple)
 
 
 def _job(job_id: str, broker_id: str, status: MintStatus, at: int = AT) -> MintJob:
@@ -79,6 +82,70 @@ class OperationsContract(StoreSuite):
             due = [each for each in made if each.anomaly_flags >= least]
             due.sort(key=lambda each: (each.anomaly_flags, each.updated_at, each.id), reverse=True)
             same(wanted([each.id for each in made], found), [each.id for each in due])
+
+    @broad()
+    @given(
+        sample=strategies.battles(),
+        fought=st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3)), max_size=9),
+        limit=st.integers(0, 4),
+    )
+    def test_leaders_are_ranked_by_the_score_of_all_their_battles(
+        self, desk: Desk, sample: Battle, fought: list[tuple[int, int]], limit: int
+    ) -> None:
+        """Every battle counts once, also in one unit; of equal ones the smaller id leads."""
+        names = [desk.fresh() for _ in range(3)]
+        totals: dict[str, int] = {}
+        made = []
+        for who, score in fought:
+            outcome = replace(sample.receipt.outcome, score=score)
+            made.append(
+                replace(
+                    sample,
+                    id=desk.fresh(),
+                    player_id=names[who],
+                    receipt=replace(sample.receipt, outcome=outcome),
+                )
+            )
+            totals[names[who]] = totals.get(names[who], 0) + score
+        desk.write(changed=made[:3])
+        for battle in made[3:]:
+            desk.write(changed=(battle,))
+        if made:
+            with pytest.raises(InvariantViolation):
+                desk.write(changed=(replace(made[0], id=desk.fresh()), made[0]))
+        due = sorted(totals.items(), key=lambda each: (-each[1], each[0]))
+
+        async def look(read: Reader) -> None:
+            every = await read.leaders(limit=1_000)
+            found = [(each.player_id, each.score) for each in every if each.player_id in names]
+            same(found, due)
+            same(list(await read.leaders(limit=limit)), list(every[:limit]))
+
+        desk.read(look)
+
+    @broad()
+    @given(
+        worn=st.lists(st.tuples(st.integers(0, 2), _badges), max_size=6),
+        limit=st.integers(1, 3),
+    )
+    def test_a_badge_s_holders_are_who_has_it_now(
+        self, desk: Desk, worn: list[tuple[int, tuple[str, ...]]], limit: int
+    ) -> None:
+        """By rising id; who has lost it is none of them, whatever else the player has."""
+        names = [desk.fresh() for _ in range(3)]
+        held: dict[str, Player] = {}
+        for who, some in worn:
+            held[names[who]] = replace(player(names[who]), badges=some)
+            desk.write(changed=(held[names[who]],))
+
+        async def look(read: Reader) -> None:
+            for badge in ("one", "two", "nobody's"):
+                every = await read.badge_holders(badge, limit=1_000)
+                due = [held[name] for name in sorted(held) if badge in held[name].badges]
+                same([each for each in every if each.id in names], due)
+                same(list(await read.badge_holders(badge, limit=limit)), list(every[:limit]))
+
+        desk.read(look)
 
     def test_recent_flags_are_of_one_subject_and_newest_first(self, desk: Desk) -> None:
         """Flags of players and of brokers are told apart; the limit holds."""

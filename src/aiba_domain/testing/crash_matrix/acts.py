@@ -21,6 +21,7 @@ from aiba_domain.economy.ledger import player_account
 from aiba_domain.errors import DomainError
 from aiba_domain.fairness.commands import MOVED_ON
 from aiba_domain.instants import day_key
+from aiba_domain.moderation.leader_commands import SyncTopLeaderBadges
 from aiba_domain.players.commands import OpenSession
 from aiba_domain.ports import Unavailable
 from aiba_domain.signing.interchange import Protection
@@ -138,8 +139,9 @@ async def look_around(bench: Bench) -> None:
 
 
 async def look_as_operator(bench: Bench) -> None:
-    """Fight and link an NFT, then ask everything that an operator can look at."""
+    """Fight, lead and link an NFT, then ask everything that an operator can look at."""
     await bench.request(Principal(id=HERO), BATTLE, KEY)
+    await bench.request(*COMMANDS[SyncTopLeaderBadges], KEY)
     await bench.request(*COMMANDS[LinkNft], KEY)
 
     async def look(process: Process) -> list[object]:

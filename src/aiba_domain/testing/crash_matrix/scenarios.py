@@ -20,6 +20,7 @@ from aiba_domain.decision import Command
 from aiba_domain.economy.commands import ChangePolicy
 from aiba_domain.economy.config_commands import AdjustCap, SetRates, UpdateRate
 from aiba_domain.moderation.commands import BanPlayer
+from aiba_domain.moderation.leader_commands import SyncTopLeaderBadges
 from aiba_domain.testing.crash_matrix import acts
 from aiba_domain.testing.crash_matrix.admins import look_at_admins
 from aiba_domain.testing.crash_matrix.auditing import audit
@@ -70,6 +71,7 @@ _AGAIN: Final[Mapping[type[Command[Any]], Mapping[str, str]]] = {
     DeleteMode: {"told": "what is gone isn't found"},
     CompleteMint: {"told": "a job that is over can't be ended again"},
     FailMint: {"told": "a job that is over can't be ended again"},
+    SyncTopLeaderBadges: {"told": "holders are counted as they were just before"},
     AddAdmin: {"told": "an account is made once"},
     RevokeTokens: {"admins": _ENDED_AGAIN, "told": _ENDED_AGAIN},
 }
@@ -148,10 +150,12 @@ _FLOWS: Final = (
         name="an operator looks around",
         act=acts.look_as_operator,
         reaches=(
+            "Reader.badge_holders",
             "Reader.broker_of_nft",
             "Reader.flagged_brokers",
             "Reader.flagged_players",
             "Reader.latest_brokers",
+            "Reader.leaders",
             "Reader.mint_jobs",
             "Reader.movements",
             "Reader.policies",

@@ -53,6 +53,7 @@ from aiba_domain.moderation.commands import (
     UnbanBroker,
     UnbanPlayer,
 )
+from aiba_domain.moderation.leader_commands import LEADER_BADGE, SyncTopLeaderBadges
 from aiba_domain.moderation.model import Ban, Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import IncomingPayment
@@ -219,6 +220,7 @@ COMMANDS: Final[Mapping[type[Command[Any]], tuple[Principal, Command[Any]]]] = {
         (OPERATOR, CreditUser(player_id=NEWCOMER, aiba_delta=5, neur_delta=6)),
         (OPERATOR, Fund(pot=Pot.TREASURY, aiba_delta=7)),
         (OPERATOR, SetBadges(player_id=HERO, badges=("a badge",))),
+        (OPERATOR, SyncTopLeaderBadges()),
         (OPERATOR, BanPlayer(player_id=HERO, minutes=60, reason="a reason")),
         (OPERATOR, UnbanPlayer(player_id=OUTLAW)),
         (OPERATOR, BanBroker(broker_id=STARTER, reason="a reason")),
@@ -295,7 +297,7 @@ _POLICY: Final = next_version(
 
 
 def _people() -> list[Player]:
-    """Return the players with what they bring: the hero has earned the daily combo."""
+    """Return the players with what they bring: a daily combo earned, a badge that is not."""
     hero = replace(
         new_player(HERO, None, NOON),
         wallet=wallet(HERO),
@@ -304,7 +306,8 @@ def _people() -> list[Player]:
         combo_spent_day=day_key(NOON),
     )
     waiting = [replace(new_player(each, None, NOON), wallet=wallet(each)) for each in WAITING]
-    return [hero, *waiting, replace(new_player(OUTLAW, None, NOON), ban=_BAN)]
+    outlaw = replace(new_player(OUTLAW, None, NOON), ban=_BAN, badges=(LEADER_BADGE,))
+    return [hero, *waiting, outlaw]
 
 
 def _brokers() -> list[Broker]:

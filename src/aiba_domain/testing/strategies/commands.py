@@ -41,6 +41,7 @@ from aiba_domain.moderation.commands import (
     UnbanBroker,
     UnbanPlayer,
 )
+from aiba_domain.moderation.leader_commands import SyncTopLeaderBadges
 from aiba_domain.money import MAX_AMOUNT
 from aiba_domain.outbox.commands import (
     Delivery,
@@ -199,6 +200,7 @@ def _operations(cast: Cast) -> Mapping[type[Command[Any]], st.SearchStrategy[Any
         RotateSeed: st.builds(
             RotateSeed, closes=st.just(-1), commitment=st.just(""), secret=st.none()
         ),
+        SyncTopLeaderBadges: st.just(SyncTopLeaderBadges()),
         SetBadges: st.builds(
             SetBadges, player_id=player, badges=st.lists(texts(5), max_size=2).map(tuple)
         ),

@@ -98,6 +98,15 @@ class DayOut(_Out):
     spent_neur_by_arena: dict[str, int]
 
 
+class LeaderBadgesOut(_Out):
+    """How many held the leaders' badge before, and how many leaders hold it now."""
+
+    ok: bool
+    removed: int
+    granted: int
+    request_id: str
+
+
 class AdminUserOut(_Out):
     """A player as operators see one: no profile, no wallet, no session."""
 

@@ -19,14 +19,15 @@ from aiba_domain.moderation.commands import (
     UnbanBroker,
     UnbanPlayer,
 )
-from aiba_entry.http.admin.documents import SECURED, AdminUserOut, user_json
+from aiba_domain.moderation.leader_commands import SyncTopLeaderBadges
+from aiba_entry.http.admin.documents import SECURED, AdminUserOut, LeaderBadgesOut, user_json
 from aiba_entry.http.admin.guard import operator, viewer
 from aiba_entry.http.admin.principal import AdminPrincipal
 from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import BattleOut, BrokerOut
-from aiba_entry.http.envelope import Reply, data_reply, documented
+from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
 from aiba_entry.http.errors import ApiError
-from aiba_entry.http.validation import Body, ObjectId, query_text, text, whole
+from aiba_entry.http.validation import Body, EmptyBody, ObjectId, query_text, text, whole
 from aiba_entry.http.wire import battle_json, broker_json
 
 _Request = Request[Any, Any, Any]
@@ -240,6 +241,26 @@ class AdminModeration(Controller):
         command = SetBadges(player_id=data.telegram_id, badges=tuple(data.badges))
         (await pipeline.execute(admin.acting, command)).reply()
         return await _card(data.telegram_id, request, admin_queries)
+
+    @post(
+        "/sync-top-leader-badges",
+        guards=[operator],
+        status_code=200,
+        responses=documented(LeaderBadgesOut, 400, 401, 403, 413, 429, 503, flat=True),
+        operation_id="adminSyncTopLeaderBadges",
+    )
+    async def sync_leader_badges(
+        self,
+        data: JSONBody[EmptyBody],
+        request: _Request,
+        admin: NamedDependency[AdminPrincipal],
+        pipeline: NamedDependency[Pipeline],
+    ) -> Reply:
+        """Let exactly the leaders by total score have the badge `top_leader`, others not."""
+        del data
+        reply = (await pipeline.execute(admin.acting, SyncTopLeaderBadges())).reply()
+        fields = {"removed": reply.removed, "granted": reply.granted}
+        return flat_reply(fields, context_of(request).request_id)
 
 
 async def _judge(

@@ -25,17 +25,13 @@ from aiba_entry.http.admin.guard import superadmin, viewer
 from aiba_entry.http.admin.principal import AdminPrincipal
 from aiba_entry.http.context import context_of
 from aiba_entry.http.envelope import Reply, data_reply, documented
-from aiba_entry.http.validation import Body, RequestId, whole
+from aiba_entry.http.validation import Body, EmptyBody, RequestId, whole
 from aiba_entry.http.wire import Json, date, number
 from aiba_entry.oracle import RateDesk
 
 _Request = Request[Any, Any, Any]
 _Delta = Annotated[int, whole(-MAX_DELTA, MAX_DELTA)]
 _Rate = Annotated[int, whole(0, MAX_AMOUNT)]
-
-
-class EmptyBody(Body):
-    """A body that brings nothing."""
 
 
 class FundBody(Body):
