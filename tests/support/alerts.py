@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +29,7 @@ def rules(file: Path) -> list[dict[str, Any]]:
     return [rule for group in yaml.decode(file.read_bytes())["groups"] for rule in group["rules"]]
 
 
+@cache
 def recorded() -> Mapping[str, str]:
     """Return the expressions that are recorded, by their names."""
     return {rule["record"]: rule["expr"] for rule in rules(RECORDING)}
@@ -44,22 +46,22 @@ def series_of(expression: str) -> frozenset[str]:
 def faults(expression: str) -> list[str]:
     """Return what an expression asks for that nobody exports: names, labels, values."""
     query = read(expression)
-    known = _known(expression)
+    known = _known()
     found = [fault for wanted in query.wanted for fault in _faults(wanted, known)]
     labels = {label for wanted in query.wanted for label in known.get(wanted.name, {})}
     return found + [f"no series has {label}" for label in sorted(query.grouped_by - labels)]
 
 
-def _known(expression: str) -> dict[str, Labels]:
+@cache
+def _known() -> Mapping[str, Labels]:
     series: dict[str, Labels] = {name: {**labels, **SCRAPE} for name, labels in exported().items()}
     series["up"] = SCRAPE
     for name, text in recorded().items():
-        if text != expression:
-            kept = read(text).grouped_by
-            parts = [series[each] for each in series_of(text)]
-            series[name] = {
-                label: values for part in parts for label, values in part.items() if label in kept
-            }
+        kept = read(text).grouped_by
+        parts = [series[each] for each in series_of(text)]
+        series[name] = {
+            label: values for part in parts for label, values in part.items() if label in kept
+        }
     return series
 
 

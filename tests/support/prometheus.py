@@ -45,6 +45,7 @@ class Prometheus:
         (folder / "prometheus.yml").write_bytes(yaml.encode(config))
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
+        self._http = httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE_S)
         self._log = folder / "log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(  # noqa: S603 - Prometheus itself
@@ -105,9 +106,9 @@ class Prometheus:
 
     def kill(self) -> None:
         """End it at once."""
+        self._http.close()
         self._process.kill()
         self._process.wait(PATIENCE_S)
 
     def _get(self, path: str, **parameters: str) -> httpx.Response:
-        with httpx.Client(base_url=self.url, trust_env=False, timeout=PATIENCE_S) as http:
-            return http.get(path, params=parameters)
+        return self._http.get(path, params=parameters)

@@ -14,6 +14,7 @@ from tests.contract.process.support import (
     save_modes,
 )
 from tests.support.alerts import ALERTS, rules
+from tests.support.dashboard import queries
 from tests.support.prometheus import Prometheus
 
 LIMIT = 60
@@ -89,6 +90,22 @@ def test_two_processes_add_up_to_one_game(servers: Pair, prometheus: Prometheus)
     ):
         prometheus.until_it_is(expression, value)
     assert "AibaLedgerImbalance" not in prometheus.firing()
+
+
+def test_it_answers_every_query_of_the_dashboard(prometheus: Prometheus) -> None:
+    """Each is one that Prometheus can work out; those of a game that is played show something."""
+    for query in queries():
+        prometheus.ask("query", query=query)
+    for query in (
+        "max by (currency) (aiba_economy_day_cap)",
+        "aiba:day_use:ratio",
+        "sum by (result) (rate(aiba_battle_runs_total[1m]))",
+        "aiba:http_errors:ratio10m",
+        "min(aiba_ledger_audit_ok)",
+        'sum(up{job="aiba"})',
+    ):
+        assert query in queries()
+        prometheus.until_it_is(f"count({query}) > bool 0", 1)
 
 
 def test_a_flood_at_the_door_fires_its_alert(servers: Pair, prometheus: Prometheus) -> None:
