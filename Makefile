@@ -89,11 +89,14 @@ contracts: ## Rebuild the contracts with Node (20 or newer); fails if the commit
 	@npm ci --prefix contracts --ignore-scripts --no-audit --no-fund --silent
 	@node contracts/build.mjs --check
 
-lock: setup ## Refresh requirements.lock; UPGRADE=1 takes the newest versions that pyproject.toml allows.
+lock: setup ## Refresh requirements.lock and the image's; UPGRADE=1 takes the newest versions that pyproject.toml allows.
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv
 	@$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-config \
 		--generate-hashes --no-annotate --no-header --no-emit-index-url --no-emit-find-links \
 		$(if $(UPGRADE),--upgrade) --quiet --output-file requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --extra hsm --extra mongo --extra redis --constraint requirements.lock \
+		--universal --python-version 3.11 --no-config --generate-hashes --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links --quiet --output-file deploy/requirements.lock
 
 clean: ## Remove what make made, except the data of `make run`.
 	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
