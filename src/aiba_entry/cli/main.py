@@ -18,6 +18,7 @@ _COMMANDS: Final = {
     "policy": "aiba_entry.cli.policy:policy",
     "mod": "aiba_entry.cli.mod:mod",
     "admin": "aiba_entry.cli.admin:admin",
+    "keys": "aiba_entry.cli.keys:keys",
     "outbox": "aiba_entry.cli.outbox:outbox",
     "audit": "aiba_entry.cli.audit:audit",
     "backup": "aiba_entry.cli.backup:backup",

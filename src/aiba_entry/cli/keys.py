@@ -1,0 +1,161 @@
+"""`aiba keys`: make secrets, put one in another's place step by step, and look at them unseen."""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+import click
+
+from aiba_entry.cli.doctor import read_env_file
+from aiba_entry.keys.change import Refused, Rotation, Step, signer_line
+from aiba_entry.keys.kinds import GIVEN, KINDS, OWN, Kind, public_part
+from aiba_entry.keys.shelf import Shelf, ShelfFault
+from aiba_entry.keys.status import SecretStatus, status
+
+_NAME: Final = click.Choice(list(KINDS))
+_DIRECTORY: Final = click.Path(exists=True, file_okay=False, path_type=Path)
+_FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_DAY_S: Final = 86_400
+
+
+@click.group()
+def keys() -> None:
+    """Make secrets, change them while the service runs, and see how they stand."""
+
+
+@keys.command()
+@click.argument("name", type=_NAME, required=False)
+@click.option("--all", "everything", is_flag=True, help="Make each that an API makes for itself.")
+@click.option("--out", type=_DIRECTORY, help="Write into new files here, and print their lines.")
+def generate(*, name: str | None, everything: bool, out: Path | None) -> None:
+    """Make the secret NAME, in the length and form that it has to have.
+
+    Without --out it is printed. With it, it goes into a file of its owner alone that is named like
+    it, and the line for the environment is printed; what is there already is never overwritten,
+    and with --all it is kept.
+    """
+    if (name is None) != everything:
+        raise click.UsageError("either NAME or --all")
+    for kind in OWN if everything else (KINDS[name or ""],):
+        if kind.make is None:
+            raise click.ClickException(f"{kind.name} isn't made here: {kind.origin}")
+        value = kind.make()
+        if out is not None:
+            _write(kind, value, out, keep=everything)
+        else:
+            click.echo(f"{kind.name}={value}" if everything else value)
+            _tell_other_end(kind, value)
+    for kind in GIVEN if everything else ():
+        click.echo(f"needed too, and not made here: {kind.name} ({kind.origin})", err=True)
+
+
+@keys.command()
+@click.argument("name", type=_NAME)
+@click.option("--dir", "folder", type=_DIRECTORY, help="Where the file NAME is.")
+@click.option("--env-file", type=_FILE, help="The service's variables; it is kept in step.")
+@click.option("--use", "step", flag_value=Step.USE, help="Bring the announced one into use.")
+@click.option("--finish", "step", flag_value=Step.FINISH, help="Let the one before go.")
+@click.option("--back", "step", flag_value=Step.BACK, help="Use the one before again.")
+@click.option("--drop", "step", flag_value=Step.DROP, help="Let the announced one go.")
+@click.option("--leaked", "step", flag_value=Step.LEAKED, help="Without overlap: it is stolen.")
+@click.option("--unchecked", is_flag=True, help="Don't look which root the open epoch is of.")
+def rotate(
+    *, name: str, folder: Path | None, env_file: Path | None, step: str | None, unchecked: bool
+) -> None:
+    """Put another secret in the place of NAME, a step at a time, and say what to do next.
+
+    Without a step it begins. A step that was cut short by a death goes on when it is asked for
+    again, and one that is done already changes nothing. The file is NAME in --dir, or
+    the one that NAME_FILE names in the environment or in --env-file.
+    """
+    kind = KINDS[name]
+    environ = os.environ if env_file is None else read_env_file(env_file)
+    shelf = Shelf(_path_of(kind, folder, environ))
+    rotation = Rotation(kind, shelf, env_file=env_file, environ=None if unchecked else environ)
+    try:
+        with shelf.held():
+            stage = rotation.go(Step(step) if step else Step.BEGIN, _given_value)
+    except (ShelfFault, Refused) as fault:
+        raise click.ClickException(str(fault)) from None
+    for line in rotation.advice(stage):
+        click.echo(line)
+
+
+@keys.command(name="status")
+@click.option("--env-file", type=_FILE, help="Look at this file's variables instead.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(*, env_file: Path | None, as_json: bool) -> None:
+    """Say where each secret comes from, how old it is, and what is wrong with it; never its value.
+
+    Two processes, or two machines, that print one fingerprint have one value.
+    """
+    found = status(os.environ if env_file is None else read_env_file(env_file))
+    if as_json:
+        click.echo(json.dumps({"secrets": [_document(each) for each in found]}, indent=2))
+        return
+    for each in found:
+        age = "" if each.age_s is None else f"  {each.age_s // _DAY_S} d"
+        overlap = "  overlap" if each.overlap else ""
+        findings = "".join(f"  {code}" for code in each.findings)
+        made = each.fingerprint or "?"
+        click.echo(f"{each.name}  {made}  {each.source}{age}{overlap}{findings}")
+
+
+def _document(each: SecretStatus) -> dict[str, object]:
+    told = asdict(each)
+    return {
+        "name": told["name"],
+        "source": told["source"],
+        "fingerprint": told["fingerprint"],
+        "ageSeconds": told["age_s"],
+        "overlap": told["overlap"],
+        "findings": list(each.findings),
+    }
+
+
+def _write(kind: Kind, value: str, out: Path, *, keep: bool) -> None:
+    shelf = Shelf(out / kind.name)
+    try:
+        with shelf.held():
+            if keep and shelf.path.exists():
+                click.echo(f"{kind.name} is there already, and kept", err=True)
+            else:
+                shelf.create(value)
+                _tell_other_end(kind, value)
+    except ShelfFault as fault:
+        raise click.ClickException(str(fault)) from None
+    click.echo(f"{kind.name}_FILE={shelf.path.absolute()}")
+
+
+def _tell_other_end(kind: Kind, value: str) -> None:
+    if kind.name == "ORACLE_SIGNER_TOKEN":
+        click.echo(f"line for SIGNER_TOKENS_FILE: {signer_line(value)}", err=True)
+    elif kind.name == "ORACLE_PRIVATE_KEY_HEX":
+        click.echo(f"its public part, for the vault: {public_part(value)}", err=True)
+
+
+def _path_of(kind: Kind, folder: Path | None, environ: Mapping[str, str]) -> Path:
+    if environ.get(kind.name, "").strip():
+        text = (
+            f"{kind.name} is given by itself: put it into a file, and name that by {kind.name}_FILE"
+        )
+        raise click.ClickException(text)
+    if folder is not None:
+        return folder.absolute() / kind.name
+    named = environ.get(f"{kind.name}_FILE", "").strip()
+    if not named:
+        text = f"{kind.name}_FILE isn't set: name its directory by --dir"
+        raise click.ClickException(text)
+    return Path(named).absolute()
+
+
+def _given_value(kind: Kind) -> str:
+    """Return a value that somebody else has made, asked for or read from standard input."""
+    if sys.stdin.isatty():
+        text: str = click.prompt(f"New {kind.name}", hide_input=True, err=True)
+        return text.strip()
+    return sys.stdin.readline().strip()

@@ -1,0 +1,1 @@
+"""Secrets as an operator handles them: made, put in each other's place, and looked at unseen."""
