@@ -135,12 +135,15 @@ class Walk:
         found = self.books.compare((*stored, *again), later)
         self._count(stored, anew=not begins)
         if is_last:
-            missing = {*self.books.accounts(), *(account for account, _ in later)} - self._seen
+            missing = {*self.books.accounts(), *later} - self._seen
             found |= self.books.compare(await _stored(read, missing), later)
         self._compared_to = until or ""
         self._differences = {
-            place: (self.books.balance(*place) + later.get(place, 0), found[place])
-            for place in sorted(found)
+            (account, currency): (
+                self.books.balance(account, currency) + later.get(account, {}).get(currency, 0),
+                found[account, currency],
+            )
+            for account, currency in sorted(found)
         }
         await self._compare_claims(read)
         return True

@@ -17,8 +17,13 @@ _SINK: Final = "sink:"
 _LEGACY: Final = "legacy:"
 """What an emission goes to that another service made, under caps of its own."""
 
+_NOTHING: Final[Mapping[str, int]] = {}
+
 Place = tuple[str, str]
 """An account and a currency."""
+
+Effects = Mapping[str, Mapping[str, int]]
+"""What entries do to accounts, by currency."""
 
 
 class Books:
@@ -83,23 +88,21 @@ class Books:
                     self._find(FindingKind.DEBT, account, text)
         self._touched.clear()
 
-    def compare(
-        self, stored: Iterable[StoredBalances], later: Mapping[Place, int]
-    ) -> dict[Place, int]:
+    def compare(self, stored: Iterable[StoredBalances], later: Effects) -> dict[Place, int]:
         """Return by how much stored balances differ from those of the books, where they do.
 
         `later` is what entries do that the books haven't taken in, and the stored balances have.
         """
         differences = {}
         for account in stored:
-            mine = self._balances.get(account.account, {})
-            new = {currency for name, currency in later if name == account.account}
-            for currency in mine.keys() | account.held.keys() | new:
-                place = (account.account, currency)
-                owed = mine.get(currency, 0) + later.get(place, 0)
+            mine = self._balances.get(account.account, _NOTHING)
+            new = later.get(account.account, _NOTHING)
+            for currency in mine.keys() | account.held.keys() | new.keys():
+                owed = mine.get(currency, 0) + new.get(currency, 0)
                 kept = account.held.get(currency, 0)
                 if kept != owed:
-                    differences[place] = (kept if type(kept) is int else 0) - owed
+                    difference = (kept if type(kept) is int else 0) - owed
+                    differences[account.account, currency] = difference
         return differences
 
     def balance(self, account: str, currency: str) -> int:
@@ -158,12 +161,12 @@ def _wrong_value(row: Row) -> str | None:
     return f"there is no account {unknown[0]!r}" if unknown else None
 
 
-def effects_of(rows: Iterable[Row]) -> dict[Place, int]:
+def effects_of(rows: Iterable[Row]) -> Effects:
     """Return what entries do to accounts; what is wrong with one has no effect."""
-    effects: dict[Place, int] = {}
+    effects: dict[str, dict[str, int]] = {}
     for row in rows:
         if fault_of(row) is None:
             for account, sign in ((row.debit, -1), (row.credit, 1)):
-                place = (account, row.currency)
-                effects[place] = effects.get(place, 0) + sign * row.amount
+                mine = effects.setdefault(account, {})
+                mine[row.currency] = mine.get(row.currency, 0) + sign * row.amount
     return effects
