@@ -23,6 +23,8 @@ from aiba_adapters.sqlite.store import connect
 from aiba_domain.application.audit import audit_store
 from aiba_domain.application.ledger_auditor import LedgerAuditor
 from aiba_domain.instants import day_key
+from aiba_domain.moderation.commands import SetBadges
+from aiba_domain.moderation.leader_commands import LEADER_BADGE
 from aiba_domain.money import MAX_AMOUNT
 from aiba_domain.ports import Reader, Store
 from aiba_domain.testing.contracts.store import movement
@@ -31,6 +33,7 @@ from aiba_entry.cli.main import main
 from tests.contract.backups.support import AT, backups_at, silent, write
 from tests.contract.mongo.places import Place
 from tests.contract.process.support import environment
+from tests.support.arena import fight, set_up, starter
 from tests.unit.claims.support import LATE_S, Bank
 
 PLAYERS: Final = ("1", "2", "3")
@@ -53,6 +56,10 @@ def _origin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bank.wait(LATE_S)
     bank.settle()
     bank.claim("3", 30)
+    set_up(bank.play)
+    for player in PLAYERS:
+        fight(bank.play, player, starter(bank.play, player), "b")
+    bank.play.operate(SetBadges(player_id="9", badges=(LEADER_BADGE, "early")))
 
     async def more(store: Store) -> None:
         for number in range(4, 8):
@@ -97,6 +104,8 @@ async def seen(store: Store) -> tuple[object, ...]:
             [await read.open_claims(after=None, limit=9)],
             await read.policies(before=None, limit=9),
             await read.epochs(),
+            await read.leaders(limit=9),
+            [await read.badge_holders(badge, limit=9) for badge in (LEADER_BADGE, "early")],
         )
 
     return await store.read(look)
