@@ -25,7 +25,7 @@ def has_state(state: str, server: Server, player: Player, key: str) -> bool:
 
 
 def test_the_key_is_rotated_and_all_claims_end_well(site: Site) -> None:
-    """Paid before; signed before and sent too late, so refunded; and paid after."""
+    """Paid before; signed before and sent too late, so refunded; paid after, and once more back."""
     old = site.start_signer()
     server = site.start_api("old")
     with server.client() as http:
@@ -66,3 +66,12 @@ def test_the_key_is_rotated_and_all_claims_end_well(site: Site) -> None:
     assert new.stop() == 0
     log = site.run(STEPS["audit"])
     assert "started 2" in log
+
+    site.run(STEPS["back"])
+    site.send_as_owner(Cell.one_from_boc(b64decode((site.folder / "old/order.boc").read_text())))
+    assert site.believed() == (site.folder / "old" / "oracle.pub").read_text().strip()
+    old, server = site.start_signer(), site.start_api("old")
+    with server.client() as http:
+        assert site.pay("3", claim(http, waiting, "back"))["exitCode"] == 0
+        until(partial(has_state, "confirmed", server, waiting, "back"))
+    assert server.stop() == old.stop() == 0
