@@ -159,6 +159,16 @@ def test_the_exported_names_are_those_of_a_registry() -> None:
         assert name in exported()
 
 
+def test_every_series_is_documented() -> None:
+    """Whoever looks at a series finds in words what it counts."""
+    pages = ("metrics.md", "scaling.md", "signer.md")
+    text = "".join((ROOT / "docs" / page).read_text(encoding="utf-8") for page in pages)
+    for name in exported():
+        base = re.sub(r"_(bucket|sum|count)$", "", name)
+        if not base.startswith(("aiba_process_", "aiba_signer_process_")):
+            assert re.search(rf"`{base}[`{{]", text), name
+
+
 def _without_target(series: str) -> str:
     """Return a case's series without the labels that a scrape gives."""
     return re.sub(r'(job|instance)="[^"]*",?', "", series).replace(",}", "}").replace("{}", "")
