@@ -51,7 +51,7 @@ class ClientAddress:
                 return _site(hop)
         return _site(peer)
 
-    def sure(self, peer: str, raw_headers: Sequence[tuple[bytes, bytes]]) -> Address | None:
+    def sure(self, peer: str, raw_headers: Iterable[tuple[bytes, bytes]]) -> Address | None:
         """Return the caller's own address, to be judged by a list; None where it isn't sure.
 
         It isn't where somebody passed the request on who is no trusted proxy, or where a proxy
