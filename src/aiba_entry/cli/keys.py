@@ -13,7 +13,7 @@ import click
 from aiba_entry.cli.doctor import read_env_file
 from aiba_entry.keys.change import Refused, Rotation, Step, signer_line
 from aiba_entry.keys.kinds import GIVEN, KINDS, OWN, Kind, public_part
-from aiba_entry.keys.shelf import Shelf, ShelfFault
+from aiba_entry.keys.shelf import Shelf, ShelfFault, file_in
 from aiba_entry.keys.status import SecretStatus, status
 
 _NAME: Final = click.Choice(list(KINDS))
@@ -118,7 +118,7 @@ def _document(each: SecretStatus) -> dict[str, object]:
 
 
 def _write(kind: Kind, value: str, out: Path, *, keep: bool) -> None:
-    shelf = Shelf(out / kind.name)
+    shelf = Shelf(file_in(out, kind.name))
     try:
         with shelf.held():
             if keep and shelf.path.exists():
@@ -145,7 +145,7 @@ def _path_of(kind: Kind, folder: Path | None, environ: Mapping[str, str]) -> Pat
         )
         raise click.ClickException(text)
     if folder is not None:
-        return folder.absolute() / kind.name
+        return file_in(folder.absolute(), kind.name)
     named = environ.get(f"{kind.name}_FILE", "").strip()
     if not named:
         text = f"{kind.name}_FILE isn't set: name its directory by --dir"

@@ -39,13 +39,16 @@ class ShelfFault(Exception):  # noqa: N818 - named for the state of the files
 
 
 class Shelf:
-    """The files of one secret: `path`, and beside it those with `_NEXT` and `_PREVIOUS` behind."""
+    """The files of one secret: `path`, and beside it those with `_NEXT` and `_PREVIOUS` behind.
+
+    A file that is named in small letters has `-next` and `-previous` instead.
+    """
 
     def __init__(self, path: Path) -> None:
         """Keep the one in use at `path`."""
         self.path = path
-        self.next = path.with_name(path.name + NEXT)
-        self.previous = path.with_name(path.name + PREVIOUS)
+        self.next = path.with_name(path.name + _spelled(NEXT, path.name))
+        self.previous = path.with_name(path.name + _spelled(PREVIOUS, path.name))
 
     @property
     def stage(self) -> Stage:
@@ -173,3 +176,17 @@ class Shelf:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def file_in(folder: Path, name: str) -> Path:
+    """Return where a directory keeps a secret: under its name, or that in small letters."""
+    small = folder / _small(name)
+    return small if small.exists() else folder / name
+
+
+def _small(name: str) -> str:
+    return name.lower().replace("_", "-")
+
+
+def _spelled(ending: str, name: str) -> str:
+    return _small(ending) if name.islower() else ending

@@ -357,6 +357,22 @@ def test_files_that_no_change_leads_to_are_left_alone(shop: Shop) -> None:
     assert "is empty" in shop.refuse("SESSION_SECRET", "--use")
 
 
+def test_files_are_found_under_small_names_too(shop: Shop) -> None:
+    """As a deployment mounts them; what stands beside is named alike."""
+    small = shop.folder / "session-secret"
+    (shop.folder / "SESSION_SECRET").rename(small)
+    put(shop.env_file, {"SESSION_SECRET_FILE": str(small)})
+    shop.rotate("SESSION_SECRET")
+    assert shop("rotate", "SESSION_SECRET", "--dir", str(shop.folder), "--use").exit_code == 0
+    shop.rotate("SESSION_SECRET", "--use")
+    kept = shop("generate", "--all", "--out", str(shop.folder))
+    assert "SESSION_SECRET is there already" in kept.output
+    assert {path.name for path in shop.folder.glob("*[sS][eE][sS][sS]*")} == {
+        "session-secret",
+        "session-secret-previous",
+    }
+
+
 # --- looking ---
 
 
