@@ -264,8 +264,14 @@ async def _go_through(
 
     while not is_done:
         done, is_done = await turn.batch(batch)
-        total = await documents.estimated_document_count()
-        tell(f"step {number}", done, done if is_done else max(total, done))
+        tell(f"step {number}", done, done if is_done else max(await _size(documents), done))
+
+
+async def _size(documents: Collection) -> int:
+    """Return how many documents a collection has, by its own count of them."""
+    async with await documents.aggregate([{"$collStats": {"count": {}}}]) as found:
+        stats: Any = await found.next()
+    return int(stats["count"])
 
 
 async def _replace(

@@ -44,6 +44,8 @@ NO_MONEY = {
     "Reader.session": "opening a session",
     "Reader.wallet_owner": "binding a wallet",
     "Reader.flags_of": "moderation",
+    "Reader.leaders": "a badge",
+    "Reader.badge_holders": "as above",
     "Reader.last_checkpoint": "what of the ledger is sealed",
     "Reader.letter": "what players are told moves no money",
     "Reader.mailboxes_due": "as above",
