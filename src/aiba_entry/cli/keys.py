@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from aiba_entry.cli.doctor import read_env_file
-from aiba_entry.keys.change import Refused, Rotation, Step, signer_line
+from aiba_entry.keys.change import OutOfTurn, Rotation, Step, signer_line
 from aiba_entry.keys.kinds import GIVEN, KINDS, OWN, Kind, public_part
 from aiba_entry.keys.shelf import Shelf, ShelfFault, file_in
 from aiba_entry.keys.status import SecretStatus, status
@@ -79,7 +79,7 @@ def rotate(
     try:
         with shelf.held():
             stage = rotation.go(Step(step) if step else Step.BEGIN, _given_value)
-    except (ShelfFault, Refused) as fault:
+    except (ShelfFault, OutOfTurn) as fault:
         raise click.ClickException(str(fault)) from None
     for line in rotation.advice(stage):
         click.echo(line)

@@ -33,7 +33,7 @@ class Step(StrEnum):
     LEAKED = "leaked"
 
 
-class Refused(Exception):  # noqa: N818 - named for what was done with the step
+class OutOfTurn(Exception):  # noqa: N818 - named for what was done with the step
     """The step doesn't follow from how far the change has come; the text says what does."""
 
 
@@ -58,10 +58,10 @@ class Rotation:
     def go(self, step: Step, ask: Callable[[Kind], str]) -> Stage:
         """Do a step, or what a death has left of it, and return how far the change has come.
 
-        `ask` is asked for a value that isn't made here. Raises Refused and ShelfFault.
+        `ask` is asked for a value that isn't made here. Raises OutOfTurn and ShelfFault.
         """
         if self._kind.change is Change.ELSEWHERE:
-            raise Refused(f"{self._kind.name} is changed by more than a file: {self._kind.doc}")
+            raise OutOfTurn(f"{self._kind.name} is changed by more than a file: {self._kind.doc}")
         stage = self._shelf.stage
         if step is Step.BEGIN:
             self._begin(stage, ask)
@@ -93,7 +93,7 @@ class Rotation:
         if stage is not Stage.STEADY:
             if not self._keep_variables(stage):
                 told = f"a change of {self._kind.name} is under way already"
-                raise Refused("\n".join([told, *self.advice(stage)]))
+                raise OutOfTurn("\n".join([told, *self.advice(stage)]))
             # A death had come between the files and the variables.
             return
         value = self._new(ask)
@@ -105,7 +105,7 @@ class Rotation:
 
     def _replace_leaked(self, stage: Stage, ask: Callable[[Kind], str]) -> None:
         if stage not in (Stage.STEADY, Stage.ANNOUNCED):
-            raise Refused("\n".join(["the one before is still there", *self.advice(stage)]))
+            raise OutOfTurn("\n".join(["the one before is still there", *self.advice(stage)]))
         value = self._new(ask)
         self._keep_variables(Stage.STEADY)
         self._shelf.drop(self._shelf.next)
@@ -115,15 +115,15 @@ class Rotation:
 
     def _use(self, stage: Stage) -> None:
         if stage is Stage.STEADY:
-            raise Refused(f"no {self._shelf.next.name} is there: begin without a step")
+            raise OutOfTurn(f"no {self._shelf.next.name} is there: begin without a step")
         if stage is Stage.RETURNING:
-            raise Refused("the way back was cut short: --back first")
+            raise OutOfTurn("the way back was cut short: --back first")
         if stage is not Stage.IN_USE:
             self._shelf.take()
 
     def _finish(self, stage: Stage) -> None:
         if stage in (Stage.ANNOUNCED, Stage.RETURNING, Stage.TAKING):
-            raise Refused("the new one isn't in use yet")
+            raise OutOfTurn("the new one isn't in use yet")
         if stage is Stage.IN_USE:
             self._require_own_epoch()
             self._gone = self._shelf.value(self._shelf.previous)
@@ -136,7 +136,7 @@ class Rotation:
             return
         if stage not in (Stage.IN_USE, Stage.RETURNING):
             if not self._keep_variables(stage):
-                raise Refused("there is no one before to go back to")
+                raise OutOfTurn("there is no one before to go back to")
             return
         if self._kind.change is Change.AT_ONCE:
             self._shelf.restore()
@@ -145,7 +145,7 @@ class Rotation:
 
     def _drop(self, stage: Stage) -> None:
         if stage not in (Stage.ANNOUNCED, Stage.STEADY):
-            raise Refused("the new one is in use: --back first, and restart")
+            raise OutOfTurn("the new one is in use: --back first, and restart")
         if stage is Stage.ANNOUNCED:
             self._require_own_epoch()
             self._gone = self._shelf.value(self._shelf.next)
@@ -159,7 +159,7 @@ class Rotation:
         if self._kind.name == _BOT:
             _check_bot_token(value, used)
         if value == used:
-            raise Refused("that is the one in use already")
+            raise OutOfTurn("that is the one in use already")
         return value
 
     # --- what has to be so ---
@@ -172,11 +172,11 @@ class Rotation:
             settings = load(self._environ)
         except SettingsError as error:
             text = f"the store can't be asked which root is in use (--unchecked skips it): {error}"
-            raise Refused(text) from None
+            raise OutOfTurn(text) from None
         root = self._shelf.value(self._shelf.path)
         if not asyncio.run(_is_of(root, settings)):
             text = "the open seed epoch is of the root that would go: run aiba seed rotate first"
-            raise Refused(text)
+            raise OutOfTurn(text)
 
     # --- what goes with it ---
 
@@ -198,7 +198,7 @@ class Rotation:
         try:
             return put(self._env_file, self._variables(stage))
         except (OSError, UnicodeDecodeError):
-            raise Refused(f"{self._env_file.name} can't be changed") from None
+            raise OutOfTurn(f"{self._env_file.name} can't be changed") from None
 
     def _next(self, stage: Stage) -> list[str]:
         again = f"aiba keys rotate {self._kind.name}"
@@ -236,9 +236,9 @@ def _check_bot_token(value: str, used: str) -> None:
     try:
         forms.bot_token(value)
     except ValueError as error:
-        raise Refused(f"{_BOT} {error}") from None
+        raise OutOfTurn(f"{_BOT} {error}") from None
     if value.partition(":")[0] != used.partition(":")[0]:
-        raise Refused("that token is another bot's")
+        raise OutOfTurn("that token is another bot's")
 
 
 async def _is_of(root: str, settings: Settings) -> bool:
@@ -253,7 +253,7 @@ async def _is_of(root: str, settings: Settings) -> bool:
             await store.close()
     except (StoreUnusable, Unavailable) as error:
         text = f"the store can't be asked which root is in use (--unchecked skips it): {error}"
-        raise Refused(text) from None
+        raise OutOfTurn(text) from None
     if epoch is None:
         return True
     return DerivedSeedSecrets(root).promised(epoch.number, epoch.commitment) is not None
