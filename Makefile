@@ -11,6 +11,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+SUPPLY := build/supply-chain
 CODE := $(wildcard src tests bench tools)
 
 APP_ENV ?= dev
@@ -19,7 +20,7 @@ PORT ?= 5000
 WORKERS ?= auto
 AIBA_DATA_DIR ?= ./var
 
-.PHONY: help setup run demo test fmt lint types unit contract soak kill-test bench mutation contracts lock clean
+.PHONY: help setup run demo test fmt lint types unit contract soak kill-test bench mutation contracts lock audit-deps secrets sbom clean
 
 help: ## List the goals.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -97,6 +98,27 @@ lock: setup ## Refresh requirements.lock and the image's; UPGRADE=1 takes the ne
 	@$(BIN)/uv pip compile pyproject.toml --extra hsm --extra mongo --extra redis --constraint requirements.lock \
 		--universal --python-version 3.11 --no-config --generate-hashes --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links --quiet --output-file deploy/requirements.lock
+	@$(BIN)/uv pip compile tools/supply-chain.in --universal --python-version 3.11 --no-config --generate-hashes \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links \
+		$(if $(UPGRADE),--upgrade) --quiet --output-file tools/supply-chain.lock
+
+# The tools of the next goals have pins of their own, so that theirs and the product's never meet.
+$(SUPPLY)/.ready: tools/supply-chain.lock
+	@$(PYTHON) -m venv --clear $(SUPPLY) >/dev/null 2>&1 \
+		|| { echo 'no environment could be made: apt-get install python3-venv' >&2; exit 1; }
+	@$(SUPPLY)/bin/python -m pip install -qq --disable-pip-version-check --require-hashes -r tools/supply-chain.lock
+	@touch $@
+
+audit-deps: $(SUPPLY)/.ready ## Ask for known vulnerabilities of every pinned package; fails where nobody could be asked.
+	@$(PYTHON) tools/dependency_audit.py $(SUPPLY)/bin/pip-audit requirements.lock deploy/requirements.lock tools/supply-chain.lock
+
+secrets: ## Look for secrets in every tracked file and in the whole history.
+	@$(PYTHON) tools/secret_scan.py
+
+sbom: setup $(SUPPLY)/.ready ## Write the bill of materials of the image, build/sbom.cdx.json, and hold it against its schema.
+	@$(BIN)/python tools/sbom.py --output build/sbom.cdx.json
+	@$(SUPPLY)/bin/python tools/sbom_check.py build/sbom.cdx.json
+	@echo build/sbom.cdx.json
 
 clean: ## Remove what make made, except the data of `make run`.
 	@rm -rf $(VENV) build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache src/*.egg-info
