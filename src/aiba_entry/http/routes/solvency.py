@@ -10,9 +10,10 @@ from litestar.di import NamedDependency
 from aiba_domain.application.solvency import Liabilities
 from aiba_domain.instants import iso
 from aiba_domain.money import Currency
+from aiba_entry.edge_settings import CHAIN
 from aiba_entry.http.context import context_of
 from aiba_entry.http.envelope import Reply, data_reply, documented
-from aiba_entry.http.limits import allow_anyone
+from aiba_entry.http.limits import allow_anyone, count_address
 from aiba_entry.solvency import Assets, SolvencyDesk
 
 
@@ -69,7 +70,7 @@ class SolvencyRoutes(Controller):
 
     path = "/api/solvency"
     tags = ("economy",)
-    guards = (allow_anyone,)
+    guards = (allow_anyone, count_address(CHAIN))
 
     @get(
         "/",
