@@ -8,6 +8,9 @@ SECOND: Final = 1_000
 MINUTE: Final = 60 * SECOND
 HOUR: Final = 60 * MINUTE
 DAY: Final = 24 * HOUR
+LAST_WRITTEN: Final = 253_402_300_799_999
+"""The last instant that a calendar writes, at the end of the year 9999."""
+
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 

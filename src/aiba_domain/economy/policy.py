@@ -13,6 +13,7 @@ from typing import Any, Final
 from aiba_domain.economy.rewards import MAX_DENOMINATOR, MAX_GRANT, RewardRates
 from aiba_domain.economy.windows import EmissionWindows
 from aiba_domain.errors import InvalidInput
+from aiba_domain.instants import LAST_WRITTEN
 from aiba_domain.money import BPS, MAX_AMOUNT, Currency, amount
 
 _TON: Final = 1_000_000_000
@@ -168,12 +169,13 @@ _PARTS: Final[Mapping[str, type]] = MappingProxyType(
 )
 _AMOUNT: Final = (0, MAX_AMOUNT)
 _GRANT: Final = (0, MAX_GRANT)
+_INSTANT: Final = (0, LAST_WRITTEN)
 _TON_PRICE: Final = (_TON, 10 * _TON)
 
 RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
     {
         "version": (1, MAX_AMOUNT),
-        "effective_at": _AMOUNT,
+        "effective_at": _INSTANT,
         "daily_cap_aiba": _AMOUNT,
         "daily_cap_neur": _AMOUNT,
         "daily_reward_neur": _GRANT,
@@ -210,7 +212,7 @@ RANGES: Final[Mapping[str, tuple[int, int]]] = MappingProxyType(
         "oracle_min_aiba_per_ton": _AMOUNT,
         "oracle_max_aiba_per_ton": _AMOUNT,
         "oracle_fallback_aiba_per_ton": _AMOUNT,
-        "oracle_last_updated_at": (0, 253_402_300_799_999),
+        "oracle_last_updated_at": _INSTANT,
         "automation_min_cap_aiba": _AMOUNT,
         "automation_max_cap_aiba": _AMOUNT,
         "course_completion_badge_mint_cost_ton_nano": _AMOUNT,

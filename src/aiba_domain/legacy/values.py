@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Final
 
 from aiba_domain.ids import is_id
+from aiba_domain.instants import LAST_WRITTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,6 @@ Plain = (
 Document = Mapping[str, Plain]
 
 NOBODY: Final[Document] = {}
-_LAST_MS: Final = 253_402_300_799_999
 _SECOND: Final = 1_000
 _MOST_DIGITS: Final = 400
 
@@ -93,7 +93,7 @@ def object_id(value: Plain) -> str | None:
 
 def moment(value: Plain) -> int | None:
     """Return an instant that a calendar holds in ms, None for anything else."""
-    if isinstance(value, Moment) and 0 <= value.ms <= _LAST_MS:
+    if isinstance(value, Moment) and 0 <= value.ms <= LAST_WRITTEN:
         return value.ms
     return None
 

@@ -76,13 +76,15 @@ def test_an_edit_of_an_older_document_takes_nothing_back(
     value = was[name]
     if isinstance(value, bool) or not isinstance(value, int):
         return
-    edited = {**through_json(document_of(base)), name: value - 1}
-    if was[name] != now[name] and now[name] != value - 1:
+    # A client that keeps numbers in doubles shows no smaller difference.
+    less = value - 1 if value <= 2**53 else value - 2**12
+    edited = {**through_json(document_of(base)), name: less}
+    if was[name] != now[name] and now[name] != less:
         with pytest.raises(DomainError, match="config changed meanwhile"):
             changes_of(edited, base, theirs, PLACES)
         return
     found = changes_of(edited, base, theirs, PLACES)
-    assert found == {PLAIN[name]: value - 1}
+    assert found == ({} if now[name] == less else {PLAIN[name]: less})
 
 
 @given(

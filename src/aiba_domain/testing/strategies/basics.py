@@ -8,6 +8,7 @@ from typing import Any, Final
 from hypothesis import strategies as st
 
 from aiba_domain.ids import derive_id
+from aiba_domain.instants import LAST_WRITTEN
 from aiba_domain.money import MAX_AMOUNT, Currency
 
 SMALL: Final = 1_000
@@ -62,7 +63,7 @@ def instants() -> st.SearchStrategy[int]:
     return st.one_of(
         st.integers(midnight - 2, midnight + 2),
         st.integers(midnight, midnight + 100 * 365 * DAY),
-        st.integers(0, 253_402_300_799_999),
+        st.integers(0, LAST_WRITTEN),
     )
 
 
