@@ -48,7 +48,7 @@ class Description:
     def __init__(self, document: dict[str, Any]) -> None:
         """Read a document."""
         self.document = document
-        self._strict = {"$id": _BASE, "components": _closed(document["components"])}
+        self._strict = {"$id": _BASE, "components": closed(document["components"])}
         self._validators: dict[str, Draft202012Validator] = {}
         self.operations = [
             Operation(method=method.upper(), path=path, schema=schema)
@@ -85,7 +85,7 @@ class Description:
         validator = self._validators.get(key)
         if validator is None:
             # The envelope around a list has its schema in place, all others are references.
-            whole = {**self._strict, **_closed(schema)}
+            whole = {**self._strict, **closed(schema)}
             validator = self._validators[key] = Draft202012Validator(whole)
         faults = [
             f"{fault.json_path}: {fault.message[:200]}"
@@ -109,16 +109,16 @@ def _resolved(schema: Schema, described: Schema) -> Schema:
     return dict(found)
 
 
-def _closed(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON document
+def closed(schema: Any) -> Any:  # noqa: ANN401 - any part of a JSON document
     """Return a schema whose objects hold no property but those that they name."""
     if isinstance(schema, list):
-        return [_closed(part) for part in schema]
+        return [closed(part) for part in schema]
     if not isinstance(schema, dict):
         return schema
-    closed = {name: _closed(part) for name, part in schema.items()}
-    if "properties" in closed and closed.get("type") == "object":
-        closed.setdefault("additionalProperties", False)
-    return closed
+    shut = {name: closed(part) for name, part in schema.items()}
+    if "properties" in shut and shut.get("type") == "object":
+        shut.setdefault("additionalProperties", False)
+    return shut
 
 
 def leaves(value: object, path: str = "") -> Iterator[tuple[str, object]]:
