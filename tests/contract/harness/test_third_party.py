@@ -88,9 +88,10 @@ def test_a_strangers_store_runs_the_whole_suite(site: Path, tmp_path: Path) -> N
     package.mkdir()
     (package / "__init__.py").write_text('"""A store of somebody else\'s."""\n', encoding="utf-8")
     # The stranger's store is a copy of ours in memory: it knows the domain and no adapter of ours.
-    store = (ROOT / "src" / "aiba_adapters" / "memory" / "store.py").read_text(encoding="utf-8")
-    assert "aiba_adapters" not in store
-    (package / "store.py").write_text(store, encoding="utf-8")
+    for module in (ROOT / "src" / "aiba_adapters" / "memory").glob("[!_]*.py"):
+        text = module.read_text(encoding="utf-8").replace("aiba_adapters.memory", package.name)
+        assert "aiba_adapters" not in text
+        (package / module.name).write_text(text, encoding="utf-8")
     (tmp_path / "test_store.py").write_text(TEST, encoding="utf-8")
     (tmp_path / "conftest.py").write_text(CONFTEST, encoding="utf-8")
     home = run("-c", "import aiba_domain; print(aiba_domain.__file__)", folder=tmp_path, site=site)
