@@ -1,11 +1,11 @@
 """Where Redis is: which texts say so, and that no password is shown."""
 
+import asyncio
 import sys
 from pathlib import Path
 
 import pytest
 
-from aiba_adapters.ratelimit import MemoryRateLimiter
 from aiba_entry.limiters import SharedLimiter, make_limiter
 from aiba_entry.metering import make_metrics
 from aiba_entry.redis_settings import RedisSettings
@@ -101,8 +101,9 @@ def test_authorities_are_for_tls_and_there(tmp_path: Path) -> None:
 def test_redis_counts_where_it_is_named_and_nowhere_else(tmp_path: Path) -> None:
     """Nothing is asked of it before the first hit."""
     alone = make_limiter(settings_with(tmp_path), make_metrics(()))
-    assert isinstance(alone, MemoryRateLimiter)
     assert not isinstance(alone, SharedLimiter)
+    here = alone.hit("name", "key", limit=1, window_ms=60_000, now_ms=0)
+    assert asyncio.run(here).allowed
     shared = settings_with(tmp_path, REDIS_URL="redis://127.0.0.1:1")
     assert isinstance(make_limiter(shared, make_metrics(())), SharedLimiter)
 
