@@ -203,11 +203,11 @@ def described(game: Game) -> dict[str, Any]:
     return document
 
 
-def loaded(document: dict[str, Any]) -> BaseSchema:
+def loaded(document: dict[str, Any], mode: str = "all") -> BaseSchema:
     """Return a description as schemathesis reads it; credentials are the tests' own."""
     config = SchemathesisConfig.from_dict(
         {
-            "generation": {"with-security-parameters": False},
+            "generation": {"with-security-parameters": False, "mode": mode},
             # Else no credential would be sent.
             "output": {"sanitization": {"enabled": False}},
         }
