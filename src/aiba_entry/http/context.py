@@ -7,9 +7,9 @@ from litestar.types import Scope
 
 from aiba_entry.http.admin.principal import AdminPrincipal
 from aiba_entry.http.principal import Principal
+from aiba_entry.http.raw_headers import RawHeaders
 
 _KEY = "aiba_context"
-RawHeaders = list[tuple[bytes, bytes]]
 
 
 class RequestContext:

@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from aiba_entry.forms import is_loopback
-from aiba_entry.http.context import RawHeaders
+from aiba_entry.http.raw_headers import RawHeaders
 
 _METHODS: Final = b"GET,HEAD,PUT,PATCH,POST,DELETE"
 _VARY: Final = (b"vary", b"Origin")

@@ -11,9 +11,10 @@ from litestar.handlers import BaseRouteHandler
 from aiba_domain.ports import RateLimiter, Verdict
 from aiba_entry.edge_settings import Access
 from aiba_entry.http.auth import Authenticator
-from aiba_entry.http.context import RawHeaders, RequestContext, context_of
+from aiba_entry.http.context import RequestContext, context_of
 from aiba_entry.http.errors import ApiError
 from aiba_entry.http.principal import Principal
+from aiba_entry.http.raw_headers import RawHeaders
 from aiba_entry.settings import Network
 
 MINUTE_MS: Final = 60_000

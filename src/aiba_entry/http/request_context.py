@@ -18,11 +18,12 @@ from litestar.types import (
     Send,
 )
 
-from aiba_entry.http.context import RawHeaders, RequestContext, put_context
+from aiba_entry.http.context import RequestContext, put_context
 from aiba_entry.http.cors import Cors
 from aiba_entry.http.envelope import error_reply
 from aiba_entry.http.errors import INTERNAL, ApiError
 from aiba_entry.http.paths import RoutePaths
+from aiba_entry.http.raw_headers import RawHeaders
 from aiba_entry.http.security_headers import SecurityHeaders
 from aiba_entry.observability import REQUEST_ID, Metrics, get_logger
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from aiba_entry.http.context import RawHeaders
+from aiba_entry.http.raw_headers import RawHeaders
 
 DOCS: Final = "/docs"
 START: Final = "/docs/start.js"
