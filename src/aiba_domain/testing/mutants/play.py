@@ -133,7 +133,7 @@ PLAY_MUTANTS: Final = (
         breaks="a repair fills a broker above the policy's maximum",
         plant=ending(Repair, change=_overfills),
         killed_by=MachineProperty(rule="brokers_are_within_bounds"),
-        budget=2,
+        budget=8,
     ),
     Mutant(
         id="second-starter",

@@ -298,8 +298,8 @@ REQUEST_MUTANTS: Final = (
         id="fingerprint-ignored-in-life",
         breaks="the same, in a random life",
         plant=_by(_SameAnswer),
-        killed_by=MachineProperty(rule="_judge"),
-        budget=2,
+        killed_by=MachineProperty(rule="_judge", also=frozenset({"reuse_a_key"})),
+        budget=4,
         defects=("D-30",),
     ),
     Mutant(
