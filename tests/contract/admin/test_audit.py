@@ -21,7 +21,7 @@ ACCOUNTS = "/api/admin/accounts"
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_an_act_is_one_row_with_all_that_it_came_with(make_game: MakeGame, kind: str) -> None:
+def test_d60_an_act_is_one_row_with_all_that_it_came_with(make_game: MakeGame, kind: str) -> None:
     """D-60: one row an act, written with its effect; refused acts too; no secret at any depth."""
     root = Panel(make_game(kind))
     body = {"email": "ops@game.example", "role": "viewer", "password": PASSWORD}
@@ -46,7 +46,7 @@ def test_an_act_is_one_row_with_all_that_it_came_with(make_game: MakeGame, kind:
     assert "canary-1" not in root.get(AUDIT).text
 
 
-def test_filters_are_plain_texts(game: Game, root: Panel) -> None:
+def test_d60_filters_are_plain_texts(game: Game, root: Panel) -> None:
     """D-60: parts in any case; what looks like a pattern is a text, and can't be slow."""
     root.make("a.b@game.example", "viewer")
 
@@ -67,7 +67,7 @@ def test_filters_are_plain_texts(game: Game, root: Panel) -> None:
         assert refusal_of(root.get(f"{AUDIT}?{query}"), 400) == "validation_error"
 
 
-def test_pages_tell_the_total(root: Panel) -> None:
+def test_d60_pages_tell_the_total(root: Panel) -> None:
     """D-60: a page has what was asked for, and how many there are in all."""
     for _ in range(2):
         Panel(root.game)

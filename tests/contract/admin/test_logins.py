@@ -133,7 +133,7 @@ def test_an_address_that_tries_many_accounts_is_turned_away(
     assert [row["adminEmail"] for row in noted] == [emails[login.BY_ADDRESS]]
 
 
-def test_every_login_is_on_record_without_its_password(game: Game) -> None:
+def test_d60_every_login_is_on_record_without_its_password(game: Game) -> None:
     """D-60: right and wrong ones, each once, with who tried, from where and what came of it."""
     attempt(game, "Nobody@game.example", WRONG)
     attempt(game, EMAIL, WRONG)

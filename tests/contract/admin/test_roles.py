@@ -64,7 +64,7 @@ def path_of(template: str) -> str:
     return "/".join(parts)
 
 
-def test_every_admin_route_names_its_role(panels: dict[AdminRole, Panel]) -> None:
+def test_d78_every_admin_route_names_its_role(panels: dict[AdminRole, Panel]) -> None:
     """D-78: a route without a role fails this test; only the login is open."""
     found = routes(panels[AdminRole.VIEWER].game)
     assert {handler.operation_id for *_, handler in found} >= {"adminMe", "listAudit", "addAdmin"}
@@ -92,7 +92,7 @@ def test_nobody_comes_through_without_a_token(panels: dict[AdminRole, Panel]) ->
             assert refusal_of(game.send(call), 401) == code
 
 
-def test_each_role_gets_what_it_covers_and_no_more(panels: dict[AdminRole, Panel]) -> None:
+def test_d78_each_role_gets_what_it_covers_and_no_more(panels: dict[AdminRole, Panel]) -> None:
     """D-78: 403 below the route's role, on record with who asked; anything else from it on."""
     tried = 0
     for method, template, handler in routes(panels[AdminRole.VIEWER].game):

@@ -19,7 +19,7 @@ NEXT_SECRET = "the-next-secret-of-admin-tokens-9876543210"
 NOW_S = int(time.time())
 
 
-def test_a_logout_ends_its_token_and_no_other(root: Panel) -> None:
+def test_d78_a_logout_ends_its_token_and_no_other(root: Panel) -> None:
     """D-78: at once, for good, and on record."""
     other = Panel(root.game)
     assert data_of(root.call("POST", "/api/admin/auth/logout")) == {"revoked": True}
@@ -29,7 +29,7 @@ def test_a_logout_ends_its_token_and_no_other(root: Panel) -> None:
     assert other.trail()[0]["action"] == "admin.log_out"
 
 
-def test_all_tokens_of_an_account_can_be_revoked(root: Panel) -> None:
+def test_d78_all_tokens_of_an_account_can_be_revoked(root: Panel) -> None:
     """D-78: every one that was issued, also one's own; a new login is good."""
     other = Panel(root.game)
     data_of(root.post(f"/api/admin/accounts/{EMAIL}/revoke"))
@@ -136,7 +136,7 @@ def test_a_token_says_what_panels_know() -> None:
         pytest.param("", id="nothing"),
     ],
 )
-def test_what_is_no_token_of_ours_is_refused(token: str) -> None:
+def test_d78_what_is_no_token_of_ours_is_refused(token: str) -> None:
     """D-78: the algorithm is pinned, `none` is none, and every claim must be there."""
     with pytest.raises(TokenRefused):
         AdminTokens(SECRET).read(token, NOW_S * SECOND)
