@@ -46,6 +46,7 @@ def _shell(tmp_path: Path) -> dict[str, str]:
     plain = ("CORS_ORIGIN", "TELEGRAM_INITDATA_MAX_AGE_SECONDS", "ADMIN_EMAIL")
     lines += [f"{name}={READY[name]}" for name in plain]
     lines += ["APP_ENV=prod", "PORT=0", "AIBA_STORE=sqlite", "AIBA_DEV_HEADER_AUTH=true"]
+    lines += ["METRICS_ALLOW=127.0.0.1"]
     lines += [f"AIBA_DATA_DIR={tmp_path / 'data'}"]
     (tmp_path / "service.env").write_text("\n".join(lines) + "\n")
     return {
