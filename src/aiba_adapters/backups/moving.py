@@ -24,21 +24,20 @@ from aiba_adapters.backups.sqlite import FILE, SqliteBackups
 from aiba_adapters.codec import decode, decode_outcome
 from aiba_adapters.mongo import migrations
 from aiba_adapters.mongo.backup import KEPT, file_of
-from aiba_adapters.mongo.documents import (
-    RECORDS,
-    AccountShape,
-    AnswerShape,
-    ClaimDayShape,
-    ClaimShape,
-    RecordShape,
-    ScoreShape,
-    Shape,
-    UnitShape,
-    found_by,
-)
+from aiba_adapters.mongo.documents import RECORDS
 from aiba_adapters.mongo.ledger import posting_of, stored_posting
 from aiba_adapters.mongo.locks import claim_day_id
 from aiba_adapters.mongo.reads import answer_id
+from aiba_adapters.mongo.shapes.base import RecordShape, Shape
+from aiba_adapters.mongo.shapes.money import (
+    AccountShape,
+    ClaimDayShape,
+    ClaimShape,
+    UnitShape,
+    found_by,
+)
+from aiba_adapters.mongo.shapes.play import ScoreShape
+from aiba_adapters.mongo.shapes.work import AnswerShape
 from aiba_adapters.mongo.shares import SHARES, document_id, is_shared_out
 from aiba_adapters.mongo.turns import COLLECTION
 from aiba_adapters.mongo.values import pack_int

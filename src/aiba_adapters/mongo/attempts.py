@@ -10,7 +10,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, OperationFailure, PyMongoError
 
-from aiba_adapters.mongo.documents import Documents, UnitShape
+from aiba_adapters.mongo.documents import Documents
 from aiba_adapters.mongo.emitting import Common, Terms
 from aiba_adapters.mongo.failures import (
     UNAUTHORIZED,
@@ -21,6 +21,7 @@ from aiba_adapters.mongo.failures import (
     text_of,
     trouble_of,
 )
+from aiba_adapters.mongo.shapes.money import UnitShape
 from aiba_adapters.mongo.transaction import DURABLE, Transaction
 from aiba_adapters.mongo.unit_of_work import MongoUnitOfWork, void_marker
 from aiba_adapters.mongo.waiting import Patience

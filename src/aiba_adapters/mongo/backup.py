@@ -16,15 +16,11 @@ from pymongo import ASCENDING
 from aiba_adapters.backups.manifest import LedgerDigest
 from aiba_adapters.backups.ports import Snapshot, Tell
 from aiba_adapters.mongo import migrations
-from aiba_adapters.mongo.documents import (
-    SHAPES,
-    Database,
-    HealthShape,
-    LockShape,
-    Shape,
-    UnitShape,
-)
+from aiba_adapters.mongo.documents import SHAPES, Database
 from aiba_adapters.mongo.ledger import posting_of
+from aiba_adapters.mongo.shapes.base import Shape
+from aiba_adapters.mongo.shapes.money import UnitShape
+from aiba_adapters.mongo.shapes.work import HealthShape, LockShape
 from aiba_adapters.mongo.snapshots import Pinned, Sort, pinned
 from aiba_adapters.mongo.turns import COLLECTION
 from aiba_domain.outage import Unavailable

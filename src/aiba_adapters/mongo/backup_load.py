@@ -21,15 +21,11 @@ from aiba_adapters.backups.manifest import FileFacts, Manifest
 from aiba_adapters.backups.ports import PlaceOccupied, Tell
 from aiba_adapters.mongo import migrations, schema
 from aiba_adapters.mongo.backup import KEPT, STEPS_KEPT, file_of, kept_of
-from aiba_adapters.mongo.documents import (
-    SHAPES,
-    Database,
-    HealthShape,
-    LockShape,
-    PolicyShape,
-    Shape,
-)
+from aiba_adapters.mongo.documents import SHAPES, Database
 from aiba_adapters.mongo.failures import is_duplicate
+from aiba_adapters.mongo.shapes.base import Shape
+from aiba_adapters.mongo.shapes.play import PolicyShape
+from aiba_adapters.mongo.shapes.work import HealthShape, LockShape
 from aiba_adapters.mongo.snapshots import documents
 from aiba_adapters.mongo.turns import COLLECTION, Turn
 from aiba_adapters.mongo.values import to_body

@@ -6,7 +6,8 @@ from typing import Any, Final
 from pymongo import AsyncMongoClient
 from pymongo.errors import OperationFailure
 
-from aiba_adapters.mongo.documents import Database, HealthShape
+from aiba_adapters.mongo.documents import Database
+from aiba_adapters.mongo.shapes.work import HealthShape
 from aiba_adapters.mongo.transaction import DURABLE, SNAPSHOT, cluster_time
 
 _LEAST_WIRE_VERSION: Final = 21

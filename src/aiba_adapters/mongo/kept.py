@@ -10,7 +10,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
-from aiba_adapters.mongo.documents import AnswerShape
+from aiba_adapters.mongo.shapes.work import AnswerShape
 from aiba_adapters.mongo.transaction import Transaction
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.decision import Record

@@ -8,9 +8,9 @@ from typing import IO, Any, Final
 import bson
 from pymongo import ASCENDING, DESCENDING
 
-from aiba_adapters.mongo.documents import AccountShape, UnitShape, found_by
 from aiba_adapters.mongo.ledger_pages import page_of, stored_balances_of
 from aiba_adapters.mongo.rooms import DayRooms, Room
+from aiba_adapters.mongo.shapes.money import AccountShape, UnitShape, found_by
 from aiba_adapters.mongo.shares import SHARES, document_id, is_shared_out
 from aiba_adapters.mongo.transaction import Stored, Transaction
 from aiba_domain.economy.emission import EmissionUse

@@ -13,7 +13,8 @@ from typing import Any, Final, Self
 from bson import Timestamp
 from pymongo import ASCENDING
 
-from aiba_adapters.mongo.documents import AccountShape, HealthShape, UnitShape
+from aiba_adapters.mongo.shapes.money import AccountShape, UnitShape
+from aiba_adapters.mongo.shapes.work import HealthShape
 from aiba_adapters.mongo.transaction import Transaction
 from aiba_domain.ledger_audit.rows import LedgerPage, Row, StoredBalances
 

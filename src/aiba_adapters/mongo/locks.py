@@ -17,12 +17,9 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, Final
 
-from aiba_adapters.mongo.documents import (
-    AccountShape,
-    ClaimDayShape,
-    LockShape,
-    Shape,
-)
+from aiba_adapters.mongo.shapes.base import Shape
+from aiba_adapters.mongo.shapes.money import AccountShape, ClaimDayShape
+from aiba_adapters.mongo.shapes.work import LockShape
 from aiba_adapters.mongo.transaction import Transaction
 
 _NOTHING: Final[Mapping[str, Any]] = {}

@@ -17,8 +17,9 @@ from pymongo import ASCENDING, ReplaceOne, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 
 from aiba_adapters.mongo import schema
-from aiba_adapters.mongo.documents import BattleShape, Collection, Database, PolicyShape, ScoreShape
+from aiba_adapters.mongo.documents import Collection, Database
 from aiba_adapters.mongo.fitness import Unfit
+from aiba_adapters.mongo.shapes.play import BattleShape, PolicyShape, ScoreShape
 from aiba_adapters.mongo.transaction import Stored
 from aiba_adapters.mongo.turns import COLLECTION, Turn
 from aiba_adapters.mongo.values import to_body

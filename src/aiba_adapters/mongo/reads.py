@@ -7,36 +7,37 @@ from typing import Any, TypeVar
 from pymongo import ASCENDING, DESCENDING
 
 from aiba_adapters.codec import decode_outcome
-from aiba_adapters.mongo.documents import (
-    AdminAccountShape,
-    AdminSessionShape,
-    AnswerShape,
-    AuditShape,
-    BattleShape,
-    BrokerShape,
-    CheckpointShape,
-    ClaimDayShape,
-    ClaimShape,
-    EpochShape,
-    FlagShape,
-    GuildShape,
-    LeaseShape,
-    LedgerStandingShape,
-    LetterShape,
-    ListingShape,
-    MailboxShape,
-    MintJobShape,
-    ModeShape,
-    PaymentShape,
-    PlayerShape,
-    PolicyShape,
-    RecordShape,
-    ScoreShape,
-    SessionShape,
-)
 from aiba_adapters.mongo.kept import MARK, KeptReads
 from aiba_adapters.mongo.ledger import Ledger
 from aiba_adapters.mongo.locks import Locks, claim_day_id
+from aiba_adapters.mongo.shapes.base import RecordShape
+from aiba_adapters.mongo.shapes.money import (
+    CheckpointShape,
+    ClaimDayShape,
+    ClaimShape,
+    LedgerStandingShape,
+    PaymentShape,
+)
+from aiba_adapters.mongo.shapes.people import (
+    AdminAccountShape,
+    AdminSessionShape,
+    AuditShape,
+    FlagShape,
+    GuildShape,
+    PlayerShape,
+    SessionShape,
+)
+from aiba_adapters.mongo.shapes.play import (
+    BattleShape,
+    BrokerShape,
+    EpochShape,
+    ListingShape,
+    MintJobShape,
+    ModeShape,
+    PolicyShape,
+    ScoreShape,
+)
+from aiba_adapters.mongo.shapes.work import AnswerShape, LeaseShape, LetterShape, MailboxShape
 from aiba_adapters.mongo.shares import is_shared_out
 from aiba_adapters.mongo.transaction import Transaction
 from aiba_adapters.mongo.values import unpack_int

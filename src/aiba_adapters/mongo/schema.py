@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from pymongo.errors import CollectionInvalid
 
-from aiba_adapters.mongo.documents import SHAPES, Database, PolicyShape
+from aiba_adapters.mongo.documents import SHAPES, Database
+from aiba_adapters.mongo.shapes.play import PolicyShape
 
 _OPTIONS: Final = ("unique", "sparse", "partialFilterExpression", "expireAfterSeconds")
 

@@ -18,7 +18,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import OperationFailure
 
-from aiba_adapters.mongo.documents import Database, HealthShape
+from aiba_adapters.mongo.documents import Database
+from aiba_adapters.mongo.shapes.work import HealthShape
 from aiba_adapters.mongo.transaction import DURABLE, SNAPSHOT
 from aiba_domain.outage import Unavailable
 

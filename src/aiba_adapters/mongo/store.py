@@ -18,13 +18,15 @@ from pymongo.errors import PyMongoError
 from aiba_adapters.mongo import migrations
 from aiba_adapters.mongo.attempts import Again, Attempts, Client, Work
 from aiba_adapters.mongo.berths import Berth
-from aiba_adapters.mongo.documents import AccountShape, Documents, HealthShape, LockShape
+from aiba_adapters.mongo.documents import Documents
 from aiba_adapters.mongo.emitting import Common, Terms
 from aiba_adapters.mongo.failures import Failure, text_of
 from aiba_adapters.mongo.grants import Granting
 from aiba_adapters.mongo.leases import CapLeases, Portions, RoomWanted
 from aiba_adapters.mongo.ledger import LedgerWanted
 from aiba_adapters.mongo.merging import merge_before
+from aiba_adapters.mongo.shapes.money import AccountShape
+from aiba_adapters.mongo.shapes.work import HealthShape, LockShape
 from aiba_adapters.mongo.shares import AT_ONCE, Places, share_of
 from aiba_adapters.mongo.transaction import DURABLE
 from aiba_adapters.mongo.waiting import Patience, Waiting

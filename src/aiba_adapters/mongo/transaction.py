@@ -14,7 +14,9 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from aiba_adapters.mongo.documents import Collection, Documents, HealthShape, Shape
+from aiba_adapters.mongo.documents import Collection, Documents
+from aiba_adapters.mongo.shapes.base import Shape
+from aiba_adapters.mongo.shapes.work import HealthShape
 from aiba_adapters.mongo.writes import Kind, Write, send
 
 DURABLE: Final = WriteConcern(w="majority", j=True)

@@ -6,24 +6,17 @@ from collections.abc import Mapping, Sequence
 from pymongo.errors import PyMongoError
 
 from aiba_adapters.codec import encode_outcome
-from aiba_adapters.mongo.documents import (
-    AccountShape,
-    AnswerShape,
-    BrokerShape,
-    ClaimDayShape,
-    ClaimShape,
-    Documents,
-    GuildShape,
-    LetterShape,
-    ScoreShape,
-    UnitShape,
-)
+from aiba_adapters.mongo.documents import Documents
 from aiba_adapters.mongo.emitting import Common, Emitting, Terms
 from aiba_adapters.mongo.failures import is_duplicate
 from aiba_adapters.mongo.kept import KeptReads
 from aiba_adapters.mongo.ledger import Ledger
 from aiba_adapters.mongo.locks import claim_day_id
 from aiba_adapters.mongo.reads import AUDIT_LOCK, CHECKPOINT_LOCK, answer_id, target_lock
+from aiba_adapters.mongo.shapes.money import AccountShape, ClaimDayShape, ClaimShape, UnitShape
+from aiba_adapters.mongo.shapes.people import GuildShape
+from aiba_adapters.mongo.shapes.play import BrokerShape, ScoreShape
+from aiba_adapters.mongo.shapes.work import AnswerShape, LetterShape
 from aiba_adapters.mongo.transaction import Stored, Transaction
 from aiba_adapters.mongo.values import pack_int, unpack_int
 from aiba_domain.administration.model import AuditRow

@@ -14,8 +14,9 @@ from pymongo import AsyncMongoClient, DeleteOne, InsertOne, ReplaceOne, UpdateOn
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError, OperationFailure
 
-from aiba_adapters.mongo.documents import Documents, Shape
+from aiba_adapters.mongo.documents import Documents
 from aiba_adapters.mongo.failures import DUPLICATE
+from aiba_adapters.mongo.shapes.base import Shape
 
 AT_A_TIME: Final = 1_000
 """How many writes one `bulkWrite` has at the most."""

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from aiba_adapters.mongo import MongoStore
-from aiba_adapters.mongo.documents import AccountShape, LockShape
+from aiba_adapters.mongo.shapes.money import AccountShape
+from aiba_adapters.mongo.shapes.work import LockShape
 from aiba_adapters.mongo.shares import AT_ONCE
 from aiba_domain.application.audit import audit_store
 from aiba_domain.economy.emission import NOTHING_EMITTED, EmissionResult, judge

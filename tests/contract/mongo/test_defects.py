@@ -12,7 +12,10 @@ import pytest
 from pymongo import MongoClient
 from pymongo.database import Database
 
-from aiba_adapters.mongo.documents import SHAPES, AnswerShape, PlayerShape, UnitShape
+from aiba_adapters.mongo.documents import SHAPES
+from aiba_adapters.mongo.shapes.money import UnitShape
+from aiba_adapters.mongo.shapes.people import PlayerShape
+from aiba_adapters.mongo.shapes.work import AnswerShape
 from aiba_domain.brokers.commands import GetStarter, Train
 from aiba_domain.brokers.model import Stat
 from aiba_domain.economy.commands import ChangePolicy

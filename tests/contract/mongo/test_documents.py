@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiba_adapters.codec import decode_outcome
-from aiba_adapters.mongo.documents import RECORDS, SHAPES, Shape
+from aiba_adapters.mongo.documents import RECORDS, SHAPES
 from aiba_adapters.mongo.reads import answer_id
+from aiba_adapters.mongo.shapes.base import Shape
 from aiba_adapters.mongo.shares import SHARES, document_id
 from aiba_adapters.mongo.unit_of_work import _answer
 from aiba_adapters.mongo.values import from_body, pack_int, to_body, unpack_int

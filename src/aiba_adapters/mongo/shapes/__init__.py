@@ -1,0 +1,1 @@
+"""What each collection holds: the shapes of its documents, and its indexes."""
