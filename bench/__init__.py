@@ -15,6 +15,8 @@ target makes it exit with 1. How to read it:
   Rates and latencies are the median of the rounds, ratios the median of the ratios of neighbours.
 - *Growth* loads two databases in turn, a slice here and a slice there. Both were filled with a
   history through the store's own port and audited; a round takes a new copy of the short one.
+- *Metrics, logs and audit* are on in one service and off in another one, which only the bench can
+  start so. They take turns, and while one plays the other one's process is stopped.
 - *Claims* are signed on one core, beside bare PyNaCl signing in alternating batches. The local
   chain takes them from a wallet's message to the jettons, five transactions each.
 - The sync rate of the disk is there because every durable number hangs on it.

@@ -15,6 +15,7 @@ import uvloop
 from bench import replay
 from bench.claims import measure_claims
 from bench.devnet import measure_chain
+from bench.looking import measure_looking
 from bench.mongo import PROCESSES, measure_mongo
 from bench.pipelines import measure_pipelines
 from bench.report import Figure, Machine, Report
@@ -42,6 +43,7 @@ class Size:
     mongo_battles: int = 640
     mongo_processes: Sequence[int] = PROCESSES
     players: int = 256
+    audit_s: int = 10
 
 
 FULL: Final = Size(rounds=7, loads=21, seconds=1, few=10_000, many=1_000_000, battles=4_000)
@@ -76,6 +78,13 @@ async def measure(size: Size, folder: Path) -> list[Figure]:
         ),
         *await measure_serving(
             folder / "serving", rounds=size.loads, seconds=size.seconds, players=size.players
+        ),
+        *await measure_looking(
+            folder / "looking",
+            rounds=2 * size.loads,
+            seconds=size.seconds,
+            audit_s=size.audit_s,
+            players=size.players,
         ),
         *await measure_growth(
             folder,

@@ -31,7 +31,7 @@ from bench.load import CONNECTIONS, Load
 from bench.pipelines import open_arena, play
 from bench.report import Figure, Machine, Report, rate
 from bench.service import Served, started
-from bench.serving import BATTLE, Requests, checked
+from bench.serving import BATTLE, Requests, checked, cpu_seconds
 from tests.support.mongo import GIVEN, Server, quick_folder, with_database
 
 PROCESSES: Final = (1, 2, 4)
@@ -248,13 +248,8 @@ def _process_figures(
 
 def _cpu(served: Sequence[Served], server: Server | None) -> tuple[float, float, float]:
     """Return the seconds of CPU that the database, the APIs and this process have used."""
-    database = _seconds(server.pid) if server is not None and server.pid else 0.0
-    return database, sum(_seconds(each.pid) for each in served), time.process_time()
-
-
-def _seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    database = cpu_seconds(server.pid) if server is not None and server.pid else 0.0
+    return database, sum(cpu_seconds(each.pid) for each in served), time.process_time()
 
 
 async def measure_mongo(

@@ -9,7 +9,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any, Final
 import uvloop
 from litestar import Controller, Request, post
 from litestar.params import JSONBody
+from litestar.types import ControllerRouterHandler
 
 from aiba_entry.container import Container
 from aiba_entry.edge_settings import LIMITS, limit_variable
@@ -74,11 +75,16 @@ class Served:
 
 @contextmanager
 def started(
-    data_dir: Path, *, players: int, more: Mapping[str, str] | None = None
+    data_dir: Path,
+    *,
+    players: int,
+    more: Mapping[str, str] | None = None,
+    program: Sequence[str] = ("bench.service",),
 ) -> Iterator[Served]:
     """Run the service on a database as a process; end it with a signal and wait for it.
 
-    `more` are variables of its environment besides the usual ones.
+    `more` are variables of its environment besides the usual ones, `program` is a module that
+    serves as this one does, and its first arguments.
     """
     environ = {
         **os.environ,
@@ -94,7 +100,7 @@ def started(
         **(more or {}),
     }
     process = subprocess.Popen(
-        [sys.executable, "-m", "bench.service", str(players)],
+        [sys.executable, "-m", *program, str(players)],
         env=environ,
         stdout=subprocess.PIPE,
         cwd=Path(__file__).parents[1],
@@ -116,16 +122,23 @@ def stop(process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:
 
 
 async def _run(players: int) -> None:
-    settings = load(os.environ)
-    async with open_container(settings) as container:
-        brokers = await _prepared(container, players)
-        app = create_application(container, extra_routes=(NoOps,))
+    async with open_container(load(os.environ)) as container:
+        await serve_players(container, players, extra_routes=(NoOps,))
 
-        def ready(_host: str, port: int) -> None:
-            print(json.dumps({"port": port, "brokers": brokers}), flush=True)
 
-        listener = listen(settings.host, settings.port)
-        await serve(app, listener=listener, started=ready)
+async def serve_players(
+    container: Container, players: int, extra_routes: Sequence[ControllerRouterHandler] = ()
+) -> None:
+    """Seat the players and serve until a signal; print where, and who has which broker."""
+    settings = container.settings()
+    brokers = await _prepared(container, players)
+    app = create_application(container, extra_routes=extra_routes)
+
+    def ready(_host: str, port: int) -> None:
+        print(json.dumps({"port": port, "brokers": brokers}), flush=True)
+
+    listener = listen(settings.host, settings.port)
+    await serve(app, listener=listener, started=ready)
 
 
 async def _prepared(container: Container, players: int) -> dict[str, str]:

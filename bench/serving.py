@@ -1,6 +1,7 @@
 """Battles over HTTP: against routes that do nothing, and with a long ledger against a short one."""
 
 import itertools
+import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,7 +24,7 @@ from bench.service import GUARDED_NO_OP, NO_OP, SECRETS, Served, started
 BATTLE: Final = "/api/battle/run"
 _SLICES: Final = 8
 _HOUR_MS: Final = 3_600_000
-_MEMORY: Final = "aiba_process_resident_memory_bytes "
+_MEMORY: Final = "aiba_process_resident_memory_bytes"
 
 
 class Requests:
@@ -197,12 +198,23 @@ def checked(run: Run) -> Run:
 
 def resident_bytes(served: Served) -> int:
     """Return how much memory a service says it has."""
+    return int(metric(served, _MEMORY))
+
+
+def metric(served: Served, name: str) -> float:
+    """Return what a service says of a series, 0 if there is none of that name and labels."""
     address = f"http://127.0.0.1:{served.port}/metrics"
     with urlopen(address, timeout=10) as answer:
         for line in answer.read().decode().splitlines():
-            if line.startswith(_MEMORY):
-                return int(float(line.removeprefix(_MEMORY)))
-    return 0
+            if line.startswith(f"{name} "):
+                return float(line.removeprefix(name))
+    return 0.0
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return how much processor time a process has taken with all its threads, in seconds."""
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _loaded(name: str, runs: Sequence[Run]) -> Figure:

@@ -22,6 +22,7 @@ TINY = program.Size(
     chain_claims=20,
     mongo_battles=32,
     mongo_processes=(),
+    audit_s=1,
 )
 
 
@@ -48,10 +49,13 @@ def test_every_part_of_the_benchmark_runs(
         "pipeline on the SQLite store",
         "battle/run : no-op",
         "battle/run, p99 : median",
+        "battle/run with metrics, logs and audit : without",
+        "processor time of a battle without them : with",
         "60 rows : 20 rows",
         "MongoDB store : bare driver",
     } <= figures.keys()
     assert figures["errors"]["value"] == 0
+    assert figures["errors with and without them"]["value"] == 0
     assert list(tmp_path.iterdir()) == []
 
 
