@@ -6,6 +6,7 @@ from fractions import Fraction
 from math import floor
 from typing import Any, Final
 
+from aiba_domain.economy.config import RATES
 from aiba_domain.economy.policy import EXACT_RANGES, RANGES, EconomyPolicy, next_version
 from aiba_domain.economy.rewards import MAX_DENOMINATOR, RewardRates
 from aiba_domain.economy.windows import HOURS, EmissionWindow, EmissionWindows
@@ -43,25 +44,6 @@ FLAGS: Final[Mapping[str, str]] = {
     "automationEnabled": "automation_enabled",
 }
 _ORACLE_AT: Final = "oracleLastUpdatedAt"
-
-RATES: Final[Mapping[str, str]] = {
-    "baseRewardAibaPerScore": "aiba_per_score",
-    "baseRewardNeurPerScore": "neur_per_score",
-    "streakMultiplierAt7Days": "streak_multiplier_at_7_days",
-    "streakMultiplierAt30Days": "streak_multiplier_at_30_days",
-    "streakCapMultiplier": "streak_cap_multiplier",
-    "battleWinStreakBonusBps": "win_streak_bonus_bps",
-    "premiumRewardMultiplier": "premium_multiplier",
-    "referralUnlock3BonusBps": "invite_bonus_bps",
-    "guildCreatorShareBps": "guild_creator_share_bps",
-    "creatorPercentBps": "creator_percent_bps",
-    "creatorTier100RefsBps": "creator_tier_100_bps",
-    "creatorTier1000RefsBps": "creator_tier_1000_bps",
-    "creatorTier10000RefsBps": "creator_tier_10000_bps",
-    "starRewardPerBattle": "stars_per_win",
-    "diamondRewardFirstWin": "diamonds_first_win",
-}
-"""The settings that decide what a battle pays."""
 
 SPLIT: Final[Mapping[str, str]] = {
     "tokenSplitBurnBps": "burn_bps",

@@ -3,10 +3,10 @@
 import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
+from aiba_entry.forms import is_loopback
 from aiba_entry.signer import environment
 
 HOST: Final = "SIGNER_HOST"
@@ -107,7 +107,7 @@ class _Reader:
                     self._faults.append(f"{name}: goes with an address, and {SOCKET} is given")
             if len(socket.encode()) > _LONGEST_SOCKET:
                 self._faults.append(f"{SOCKET}: longer than {_LONGEST_SOCKET} bytes")
-        elif tls is None and not _is_loopback(host) and not self._faults:
+        elif tls is None and not is_loopback(host) and not self._faults:
             self._faults.append(
                 f"{HOST}: others reach this address, so tokens need {TLS_CERT} and {TLS_KEY}"
             )
@@ -163,12 +163,3 @@ class _Reader:
             key=Path(key) if key else NOWHERE,
             client_ca=Path(client_ca) if client_ca else None,
         )
-
-
-def _is_loopback(host: str) -> bool:
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False
