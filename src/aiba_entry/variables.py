@@ -3,13 +3,15 @@
 What a value must look like is in `forms`, what production needs beside that in `readiness`.
 """
 
-import stat
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from aiba_entry import forms
+from aiba_entry.disks import Disks, kind_of_disk
+from aiba_entry.secret_files import Reach, reach_of
 
 T = TypeVar("T")
 
@@ -72,10 +74,11 @@ class Noted:
 
 @dataclass(frozen=True, slots=True)
 class SecretFile:
-    """A file's text, and whether everybody on the machine may read it."""
+    """A file's text, and whether everybody on the machine, or a group, may read or write it."""
 
     text: str
     exposed: bool
+    in_group: bool = False
 
     def __repr__(self) -> str:
         return "SecretFile([hidden])"
@@ -88,9 +91,9 @@ Files = Callable[[str], SecretFile]
 def read_secret_file(path: str) -> SecretFile:
     """Read a secret's file, links followed."""
     with Path(path).open("rb") as file:
-        mode = Path(path).stat().st_mode
         text = file.read(_LONGEST_FILE).decode("utf-8")
-    return SecretFile(text, exposed=bool(mode & (stat.S_IROTH | stat.S_IWOTH)))
+    reach = reach_of(path)
+    return SecretFile(text, exposed=reach is Reach.EVERYBODY, in_group=reach is Reach.GROUP)
 
 
 def trimmed(text: str) -> str:
@@ -104,13 +107,23 @@ class Variables:
     `faults` are those of parsing, by variable, in the order in which they were found.
     """
 
-    def __init__(self, environ: Mapping[str, str], files: Files = read_secret_file) -> None:
-        """Read from `environ`, and files of secrets by `files`, when they are asked for."""
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        files: Files = read_secret_file,
+        disks: Disks = kind_of_disk,
+    ) -> None:
+        """Read from `environ`, and files of secrets by `files`, when they are asked for.
+
+        `disks` tells what kind of file system a path is on.
+        """
         self._environ = environ
         self._files = files
+        self.disks = disks
         self._read: dict[str, str | None] = {}
         self.faults: dict[str, Noted] = {}
         self.exposed: list[str] = []
+        self.in_group: list[str] = []
 
     def fault(self, name: str, text: str, code: str = SETTING_INVALID) -> None:
         """Note what is wrong with a variable, unless something is noted of it already."""
@@ -139,12 +152,12 @@ class Variables:
             self._read[name] = self._secret(name)
         return self._read[name]
 
-    def is_exposed(self, path: str) -> bool:
-        """Tell whether everybody on the machine may read a file; not if it can't be read here."""
-        try:
-            return self._files(path).exposed
-        except (OSError, ValueError):
-            return False
+    def look_at(self, name: str) -> None:
+        """Note who may read the file that a variable names, if it can be read here."""
+        path = self.get(name)
+        if path is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self._note(name, self._files(path))
 
     def read(self, name: str, parse: Callable[[str], T], code: str = SETTING_INVALID) -> T | None:
         """Return what `parse` makes of a variable; a ValueError is the variable's fault."""
@@ -175,9 +188,14 @@ class Variables:
         except (OSError, ValueError):
             self.fault(f"{name}_FILE", "the file can't be read as UTF-8 text", FILE_UNREADABLE)
             return None
-        if file.exposed:
-            self.exposed.append(f"{name}_FILE")
+        self._note(f"{name}_FILE", file)
         text = trimmed(file.text)
         if not text:
             self.fault(f"{name}_FILE", "the file is empty", FILE_EMPTY)
         return text or None
+
+    def _note(self, name: str, file: SecretFile) -> None:
+        if file.exposed:
+            self.exposed.append(name)
+        elif file.in_group:
+            self.in_group.append(name)

@@ -43,6 +43,9 @@ BESIDE: Final[Mapping[str, str]] = {
 }
 """What may stand beside the secrets in use."""
 
+DISKS: Final = {"/in/memory": "tmpfs", "/in/layer": "overlay"}
+"""What kinds of file system the places are on that the changes below name; others are on ext4."""
+
 KEY: Final = "5a" * 31 + "c3"
 WITHOUT_MONGO: Final = {"MONGO_URI": "", "AIBA_STORE": "sqlite", "AIBA_DATA_DIR": "/srv/aiba"}
 LOCAL_KEY: Final = dict.fromkeys(SIGNER, "") | {"ORACLE_PRIVATE_KEY_HEX": KEY}
@@ -78,6 +81,7 @@ FAILING: Final[Mapping[str, Mapping[str, str]]] = {
     "secret_file_unreadable": {"SESSION_SECRET": "", "SESSION_SECRET_FILE": "/nowhere/at/all"},
     "secret_file_empty": {"SESSION_SECRET": "", "SESSION_SECRET_FILE": "empty"},
     "secret_file_exposed": {"SESSION_SECRET": "", "SESSION_SECRET_FILE": "exposed"},
+    "secret_file_in_group": {"SESSION_SECRET": "", "SESSION_SECRET_FILE": "in_group"},
     "vault_incomplete": {"ARENA_VAULT_ADDRESS": ""},
     "oracle_key_shape": {**LOCAL_KEY, "ORACLE_PRIVATE_KEY_HEX": KEY[2:]},
     "signer_url_shape": {"ORACLE_SIGNER_URL": "ftp://signer.example"},
@@ -97,11 +101,16 @@ FAILING: Final[Mapping[str, Mapping[str, str]]] = {
     "store_not_replicated": {"MONGO_URI": ""},
     "store_on_one_machine": WITHOUT_MONGO,
     "data_dir_not_absolute": {**WITHOUT_MONGO, "AIBA_DATA_DIR": "./var"},
+    "data_dir_not_durable": {**WITHOUT_MONGO, "AIBA_DATA_DIR": "/in/memory"},
+    "data_dir_in_layer": {**WITHOUT_MONGO, "AIBA_DATA_DIR": "/in/layer"},
     "metrics_open": {"METRICS_ALLOW": "any"},
     "metrics_closed": {"METRICS_TOKEN": ""},
     "setting_invalid": {"PORT": "many"},
 }
-"""What makes each code appear, each change on READY; `empty` and `exposed` are files of a test."""
+"""What makes each code appear, each change on READY.
+
+`empty`, `exposed` and `in_group` are files of a test, `/in/memory` and `/in/layer` places of one.
+"""
 
 LIVE: Final = frozenset(
     (

@@ -71,6 +71,10 @@ CODES: Final[Mapping[str, Advice]] = MappingProxyType(
         "secret_file_exposed": Advice(
             "Take the file from everybody but its owner and group.", "chmod 0440 PATH"
         ),
+        "secret_file_in_group": Advice(
+            "Leave the file to its owner alone, unless the process reads it by that group.",
+            "chmod 0400 PATH",
+        ),
         "vault_incomplete": Advice(
             "Set vault, jetton master and key or signer together, or none of them.",
             doc="docs/withdrawals.md",
@@ -120,6 +124,12 @@ CODES: Final[Mapping[str, Advice]] = MappingProxyType(
             doc="docs/backup.md",
         ),
         "data_dir_not_absolute": Advice("Set AIBA_DATA_DIR to an absolute path."),
+        "data_dir_not_durable": Advice(
+            "Put AIBA_DATA_DIR on a disk that keeps its files.", "findmnt --target PATH"
+        ),
+        "data_dir_in_layer": Advice(
+            "Mount a volume at AIBA_DATA_DIR.", "findmnt --target PATH", doc="docs/deploy.md"
+        ),
         "metrics_open": Advice(
             "List the scraper's addresses in METRICS_ALLOW, or set METRICS_TOKEN."
         ),

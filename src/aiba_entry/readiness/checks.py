@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from aiba_adapters.signing.local import KEY_VARIABLE
 from aiba_entry import admin_settings, forms, signer_access, ton_settings
+from aiba_entry.disks import IN_LAYERS, IN_MEMORY
 from aiba_entry.edge_settings import ANYONE, METRICS
 from aiba_entry.forms import AppEnv, Weakness
 from aiba_entry.mongo_uri import mongo_secrets
@@ -256,11 +257,13 @@ def _values(variables: Variables) -> Iterator[tuple[str, str]]:
 def _exposed(variables: Variables) -> Iterator[Finding]:
     for name in SECRETS:
         variables.secret(name)
-    key = variables.get(signer_access.KEY)
-    open_key = [signer_access.KEY] if key is not None and variables.is_exposed(key) else []
-    for name in (*variables.exposed, *open_key):
-        text = "the file can be read by everybody on this machine"
+    variables.look_at(signer_access.KEY)
+    for name in variables.exposed:
+        text = "the file can be read or written by everybody on this machine"
         yield _found("secret_file_exposed", name, text)
+    for name in variables.in_group:
+        text = "the file can be read or written by a group, which this process doesn't need"
+        yield _warned("secret_file_in_group", name, text)
 
 
 def _store(variables: Variables) -> Iterator[Finding]:
@@ -278,9 +281,23 @@ def _store(variables: Variables) -> Iterator[Finding]:
     else:
         text = "keeps everything on one machine's disk: what is lost with it is in no replica"
         yield _warned("store_on_one_machine", STORE, text)
-        if not (variables.get("AIBA_DATA_DIR") or "").startswith("/"):
-            text = "must be an absolute path, or another working directory means another database"
-            yield _found("data_dir_not_absolute", "AIBA_DATA_DIR", text)
+        yield from _data_dir(variables)
+
+
+def _data_dir(variables: Variables) -> Iterator[Finding]:
+    """Judge where the embedded store keeps its files."""
+    path = variables.get("AIBA_DATA_DIR") or ""
+    if not path.startswith("/"):
+        text = "must be an absolute path, or another working directory means another database"
+        yield _found("data_dir_not_absolute", "AIBA_DATA_DIR", text)
+        return
+    kind = variables.disks(path)
+    if kind in IN_MEMORY:
+        text = f"is kept in memory ({kind}): all money is gone after a restart"
+        yield _found("data_dir_not_durable", "AIBA_DATA_DIR", text)
+    elif kind in IN_LAYERS:
+        text = f"is in a container's own layer ({kind}): it goes with the container"
+        yield _warned("data_dir_in_layer", "AIBA_DATA_DIR", text)
 
 
 def _pages(variables: Variables) -> Iterator[Finding]:

@@ -18,6 +18,7 @@ from aiba_adapters.signing.remote import SignerPlace
 from aiba_adapters.system.clock import SystemClock
 from aiba_domain.ports import Unavailable
 from aiba_entry.chain import reader_of
+from aiba_entry.disks import IN_MEMORY, kind_of_disk
 from aiba_entry.limiters import REDIS_MISSING
 from aiba_entry.migrations import Plan, SqliteMigrations
 from aiba_entry.readiness.findings import Finding
@@ -35,8 +36,6 @@ PATIENCE_S: Final = 10.0
 FEW_MEMBERS: Final = 3
 """Below this many members a replica set doesn't survive the loss of one."""
 
-_IN_MEMORY: Final = frozenset(("tmpfs", "ramfs", "rootfs"))
-_MOUNTS: Final = Path("/proc/self/mounts")
 _SECONDS: Final = "it didn't answer in time"
 
 Ask = Callable[[Settings], AsyncIterator[Finding]]
@@ -111,9 +110,10 @@ async def _sqlite(path: Path, *, prod: bool) -> AsyncIterator[Finding]:
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
         yield _wrong("live_store_not_writable", name, "this process can't write there")
         return
-    if file_system_of(place, _MOUNTS.read_text(encoding="utf-8")) in _IN_MEMORY:
+    # In production the gate judges it, before anything is asked.
+    if not prod and kind_of_disk(str(place)) in IN_MEMORY:
         text = "is kept in memory: what is written there is gone after a restart"
-        yield _wrong("live_store_not_durable", name, text, warning=not prod)
+        yield _wrong("live_store_not_durable", name, text, warning=True)
     try:
         plan: Plan = await SqliteMigrations(path).plan()
     except StoreUnusable as error:
@@ -122,19 +122,6 @@ async def _sqlite(path: Path, *, prod: bool) -> AsyncIterator[Finding]:
     if plan.steps:
         text = f"the store is at schema {plan.at} of {plan.newest}"
         yield _wrong("live_store_schema", name, text, warning=True)
-
-
-def file_system_of(place: Path, mounts: str) -> str:
-    """Return the kind of file system a path is on, by the lines of `/proc/self/mounts`."""
-    inside = place.resolve()
-    best = ("", "")
-    for line in mounts.splitlines():
-        point, kind = line.split(" ")[1:3]
-        root = Path(point.replace("\\040", " "))
-        # Of two mounts on one place the later one is seen.
-        if inside.is_relative_to(root) and len(point) >= len(best[0]):
-            best = (point, kind)
-    return best[1]
 
 
 # Redis

@@ -12,6 +12,7 @@ from aiba_adapters import mongo
 from aiba_adapters.mongo import Unfit
 from aiba_adapters.signing.local import oracle_key
 from aiba_domain.ports import Unavailable
+from aiba_entry import disks
 from aiba_entry.readiness import live
 from aiba_entry.readiness.findings import Finding
 from aiba_entry.readiness.judgment import examine
@@ -115,7 +116,7 @@ def test_each_is_brought_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sig
     mounts = tmp_path / "mounts"
     mounts.write_text("/dev/sda / ext4 rw 0 0\ntmpfs / tmpfs rw 0 0\n")
     with monkeypatch.context() as patch:
-        patch.setattr(live, "_MOUNTS", mounts)
+        patch.setattr(disks, "_MOUNTS", mounts)
         told("live_store_not_durable", ALONE)
     told("live_store_not_writable", ALONE, mounts / "data")
     old = tmp_path / "old"
@@ -153,15 +154,3 @@ def test_nothing_is_found_where_all_is_well(
     has_members(monkeypatch, 3)
     assert asked(tmp_path, {**ALONE, "MONGO_URI": URI}) == []
     assert not (tmp_path / DATABASE).exists()
-
-
-def test_the_file_system_is_that_of_the_deepest_mount(tmp_path: Path) -> None:
-    """Of several mounts above a directory the nearest one counts, the later of two on one place."""
-    inside = tmp_path.resolve() / "data"
-    inside.mkdir()
-    mounts = (
-        f"a / ext4 rw\nb {tmp_path.resolve()} tmpfs rw\nc {inside} xfs rw\nd {inside} btrfs rw\n"
-    )
-    assert live.file_system_of(inside, mounts) == "btrfs"
-    assert live.file_system_of(tmp_path, mounts) == "tmpfs"
-    assert live.file_system_of(Path("/"), mounts) == "ext4"
