@@ -312,6 +312,14 @@ class Reader(Protocol):
         """
         ...
 
+    async def attempts(self, email: str, *, since: int) -> Sequence[AuditRow]:
+        """Return the rows at or after an instant of logins that tried this email's password.
+
+        Newest first, by number; only rows that `is_attempt`. What else is in the trail makes it no
+        slower: it is asked for at every login.
+        """
+        ...
+
     async def audit_trail(self, *, after: int, limit: int) -> Sequence[AuditRow]:
         """Return up to `limit` rows with numbers above `after`, by rising number."""
         ...

@@ -6,6 +6,7 @@ from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.ports import Clock, RateLimiter, Store
 from aiba_entry.http.admin.access import AdminAccess
 from aiba_entry.http.admin.login import LoginDesk
+from aiba_entry.observability import Metrics
 from aiba_entry.passwords import DEFAULT_COST, Passwords
 from aiba_entry.settings import Settings
 
@@ -27,7 +28,12 @@ class AdminDesks:
 
 
 def make_admin_desks(
-    settings: Settings, store: Store, pipeline: Pipeline, clock: Clock, limiter: RateLimiter
+    settings: Settings,
+    store: Store,
+    pipeline: Pipeline,
+    clock: Clock,
+    limiter: RateLimiter,
+    metrics: Metrics,
 ) -> AdminDesks:
     """Return what the settings want for admins. Nothing is opened."""
     passwords = Passwords()
@@ -42,5 +48,6 @@ def make_admin_desks(
         limiter=limiter,
         clock=clock,
         passwords=passwords,
+        ruled=metrics.service.ruling,
     )
     return AdminDesks(access=access, login=login, passwords=passwords)

@@ -87,6 +87,7 @@ class Container(containers.DeclarativeContainer):
         pipeline=pipeline,
         clock=clock,
         limiter=limiter,
+        metrics=metrics,
     )
     admin_records = providers.Singleton(AdminRecords, store=store)
     admin_queries = providers.Singleton(AdminQueries, store=store, clock=clock)

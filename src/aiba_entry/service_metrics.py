@@ -34,7 +34,6 @@ LIMITS: Final = frozenset(
         "admin-login-address",
         "admin-login-noted",
         "admin-login",
-        "admin-login-account",
     }
 )
 """The names of the rate limits."""

@@ -99,6 +99,14 @@ class OperatorReads:
         found.sort(key=lambda row: (row.at, row.number), reverse=True)
         return found[offset : offset + limit], len(found)
 
+    async def attempts(self, email: str, *, since: int) -> Sequence[AuditRow]:
+        found = [
+            row
+            for row in self._all(AuditRow)
+            if row.is_attempt and row.email == email and row.at >= since
+        ]
+        return sorted(found, key=lambda row: row.number, reverse=True)
+
     async def audit_trail(self, *, after: int, limit: int) -> Sequence[AuditRow]:
         rows = [row for row in self._all(AuditRow) if row.number > after]
         rows.sort(key=lambda row: row.number)

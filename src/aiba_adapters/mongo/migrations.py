@@ -94,6 +94,7 @@ STEPS: Final[tuple[Step, ...]] = (
         into=ScoreShape.collection,
         adds=_score,
     ),
+    Make(makes=("audit.by_attempt",)),
 )
 """The steps in order; step n leads to schema version n."""
 

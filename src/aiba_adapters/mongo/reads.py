@@ -333,6 +333,11 @@ class MongoReads:
         )
         return rows, await self._transaction.count(AuditShape, where)
 
+    async def attempts(self, email: str, *, since: int) -> Sequence[AuditRow]:
+        self._locks.name(AUDIT_LOCK)
+        where = {"attempt": email, "at": {"$gte": since}}
+        return await self._records(AuditShape, where, sort=[("_id", DESCENDING)])
+
     async def audit_trail(self, *, after: int, limit: int) -> Sequence[AuditRow]:
         where = {"_id": {"$gt": after}}
         return await self._records(AuditShape, where, sort=[("_id", ASCENDING)], limit=limit)

@@ -124,6 +124,10 @@ class OperatorReads:
         page = f"SELECT body {where} ORDER BY at DESC, number DESC LIMIT ? OFFSET ?"
         return self._all(AuditRow, page, *values, limit, offset), total
 
+    async def attempts(self, email: str, *, since: int) -> Sequence[AuditRow]:
+        query = "SELECT body FROM audit WHERE attempt = ? AND at >= ? ORDER BY number DESC"
+        return self._all(AuditRow, query, email, since)
+
     async def audit_trail(self, *, after: int, limit: int) -> Sequence[AuditRow]:
         query = "SELECT body FROM audit WHERE number > ? ORDER BY number LIMIT ?"
         return self._all(AuditRow, query, after, limit)

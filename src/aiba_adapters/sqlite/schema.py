@@ -348,6 +348,13 @@ class DataStep:
 
 Step = str | DataStep
 
+# Whom a login tried, in the rows of the trail that are of one. They count for minutes, so those
+# that are there need none.
+_ATTEMPTS: Final = """
+ALTER TABLE audit ADD COLUMN attempt TEXT;
+CREATE INDEX audit_by_attempt ON audit (attempt, at) WHERE attempt IS NOT NULL;
+"""
+
 STEPS: Final[tuple[Step, ...]] = (
     _FIRST,
     _CLAIMS,
@@ -381,6 +388,7 @@ STEPS: Final[tuple[Step, ...]] = (
         batch=_add_scores,
     ),
     _SCORES,
+    _ATTEMPTS,
 )
 """The steps in order; step n leads to schema version n."""
 

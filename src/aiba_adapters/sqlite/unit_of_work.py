@@ -502,8 +502,15 @@ _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] 
         lambda session: (session.id, encode(session)),
     ),
     AuditRow: (
-        "INSERT INTO audit VALUES (?, ?, ?, ?, ?)",
-        lambda row: (row.number, row.at, folded(row.email), folded(row.path), encode(row)),
+        "INSERT INTO audit VALUES (?, ?, ?, ?, ?, ?)",
+        lambda row: (
+            row.number,
+            row.at,
+            folded(row.email),
+            folded(row.path),
+            encode(row),
+            row.email if row.is_attempt else None,
+        ),
     ),
     Checkpoint: (
         "INSERT INTO checkpoints VALUES (?, ?)",

@@ -1,17 +1,23 @@
 """The commands of administration: to log in and out, and to be refused for want of a role."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from aiba_domain.administration.lockout import WINDOW_MS, locked_until
 from aiba_domain.administration.model import (
+    LOG_IN,
+    TOO_OFTEN,
     AdminAccount,
     AdminRole,
     AdminSession,
     AuditChange,
+    AuditRow,
     Origin,
 )
 from aiba_domain.application.handler import OPERATORS, Handler, nothing
 from aiba_domain.decision import Accepted, Command, Context, Refused
+from aiba_domain.instants import SECOND
 from aiba_domain.ports import Reader
 
 MAX_ADDRESSES: Final = 8
@@ -31,7 +37,8 @@ class LogIn(Command[LoginReply]):
     """Log in as the principal, whose password was compared outside the core.
 
     `credential` is what it was found equal to: the environment's digest, or the account's hash;
-    None for a password that was wrong, or wasn't to be tried. `too_often` refuses whatever it was.
+    None for a password that was wrong, or wasn't tried. One too many (`lockout`) is refused
+    whatever it was; `too_often` says that the address is turned away before the account is seen.
     """
 
     session_id: str
@@ -55,9 +62,23 @@ class Deny(Command[None]):
     needed: AdminRole
 
 
-async def load_account(_command: LogIn, context: Context, read: Reader) -> AdminAccount | None:
-    """Load the account that is logged in to."""
-    return await read.admin_account(context.principal.id)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Door:
+    """What a login finds: the account, None for an unknown email, and the attempts at it lately."""
+
+    account: AdminAccount | None
+    attempts: Sequence[AuditRow]
+
+
+async def load_door(command: LogIn, context: Context, read: Reader) -> Door:
+    """Load the account that is logged in to, and what was tried at it within the window."""
+    email = context.principal.id
+    if command.too_often:
+        return Door(account=None, attempts=())
+    return Door(
+        account=await read.admin_account(email),
+        attempts=await read.attempts(email, since=context.now - WINDOW_MS),
+    )
 
 
 async def load_session(command: LogOut, _context: Context, read: Reader) -> AdminSession | None:
@@ -65,21 +86,26 @@ async def load_session(command: LogOut, _context: Context, read: Reader) -> Admi
     return await read.admin_session(command.session_id)
 
 
-def decide_log_in(
-    state: AdminAccount | None, command: LogIn, context: Context
-) -> Accepted[LoginReply] | Refused:
-    """Open a session. The environment's account is made, or made to match, as it is used."""
+def decide_log_in(state: Door, command: LogIn, context: Context) -> Accepted[LoginReply] | Refused:
+    """Open a session, unless it was tried too often.
+
+    The environment's account is made, or made to match, as it is used.
+    """
+    before = state.account
     if command.too_often:
-        return Refused(code="rate_limited")
+        return Refused(code=TOO_OFTEN)
+    if (until := _locked_until(state, context)) is not None:
+        seconds = -(-(until - context.now) // SECOND)
+        return Refused(code=TOO_OFTEN, details={"retryAfterSec": seconds})
     if command.credential is None:
         return Refused(code="invalid credentials")
     if command.origin is Origin.ENVIRONMENT:
-        account = _environment_account(state, command.credential, context)
-    elif state is None or not is_good(state, command.credential):
+        account = _environment_account(before, command.credential, context)
+    elif before is None or not is_good(before, command.credential):
         # Disabled, or given another password, since the comparison.
         return Refused(code="invalid credentials")
     else:
-        account = state
+        account = before
     account = _seen_from(account, context)
     session = AdminSession(
         id=command.session_id,
@@ -89,14 +115,24 @@ def decide_log_in(
         expires_at=context.now + command.lifetime_ms,
     )
     reply = LoginReply(session=session, role=account.role)
-    if account == state:
+    if account == before:
         return Accepted(reply=reply, changed=(session,))
     change = AuditChange(
         subject=f"admin:{account.email}",
-        before=state.shown if state else None,
+        before=before.shown if before else None,
         after=account.shown,
     )
     return Accepted(reply=reply, changed=(account, session), audit=(change,))
+
+
+def _locked_until(door: Door, context: Context) -> int | None:
+    request = context.principal.request
+    return locked_until(
+        door.attempts,
+        address=request.address if request else "",
+        known=door.account.addresses if door.account else (),
+        now=context.now,
+    )
 
 
 def is_good(account: AdminAccount, password_hash: str) -> bool:
@@ -164,10 +200,10 @@ def decide_deny(_state: None, command: Deny, _context: Context) -> Accepted[None
 
 HANDLERS = (
     Handler(
-        name="admin.log_in",
+        name=LOG_IN,
         command=LogIn,
         reply=LoginReply,
-        load=load_account,
+        load=load_door,
         decide=decide_log_in,
         roles=OPERATORS,
         keyed=False,

@@ -21,6 +21,13 @@ DONE: Final = "done"
 """The outcome of an act that took effect; any other is the code of its refusal."""
 
 
+LOG_IN: Final = "admin.log_in"
+"""The action of a login, whatever came of it."""
+
+TOO_OFTEN: Final = "rate_limited"
+"""The outcome of a login that was refused for being one too many, whatever its password."""
+
+
 class AdminRole(StrEnum):
     """What an admin may do, in rising order; each may do all that the ones below it may."""
 
@@ -159,6 +166,11 @@ class AuditRow:
     input: Mapping[str, Any]
     before_seal: str
     seal: str
+
+    @property
+    def is_attempt(self) -> bool:
+        """Whether it is of a login that was judged by its password."""
+        return self.action == LOG_IN and self.outcome != TOO_OFTEN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

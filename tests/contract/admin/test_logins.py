@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from aiba_adapters.ratelimit import MemoryRateLimiter
+from aiba_domain.administration import lockout
 from aiba_domain.administration.model import Request
 from aiba_domain.errors import DomainError
 from aiba_entry import passwords
@@ -17,6 +17,7 @@ from aiba_entry.metering import make_metrics
 from tests.contract.admin.conftest import MakeGame
 from tests.contract.game.support import Call, Game, data_of
 from tests.support.admins import CHEAP, EMAIL, PASSWORD, Panel, refusal_of
+from tests.support.stores import STORES
 
 WRONG = "not the password of the admin"
 
@@ -82,14 +83,14 @@ def test_an_account_that_is_tried_too_often_is_locked_for_a_while(
     game: Game, compared: list[str]
 ) -> None:
     """D-24: after five attempts the right password doesn't help, and costs as much as before."""
-    for _ in range(login.AT_ONE_ADDRESS):
+    for _ in range(lockout.AT_ONE_ADDRESS):
         assert refusal_of(attempt(game, EMAIL, WRONG), 401) == "invalid credentials"
     compared.clear()
     locked = attempt(game, EMAIL, PASSWORD)
     assert refusal_of(locked, 429) == "rate_limited"
-    assert int(locked.headers["retry-after"]) * 1000 <= login.WINDOW_MS
+    assert int(locked.headers["retry-after"]) * 1000 <= lockout.WINDOW_MS
     assert [passwords.cost_of(each) for each in compared] == [CHEAP]
-    game.clock.advance(login.WINDOW_MS)
+    game.clock.advance(lockout.WINDOW_MS)
     assert data_of(attempt(game, EMAIL, PASSWORD))["token"]
 
 
@@ -97,9 +98,9 @@ def test_a_written_forwarded_address_is_no_other_address(game: Game) -> None:
     """D-24: without a trusted proxy, `X-Forwarded-For` is the caller's own text."""
     codes = [
         refusal_of(attempt(game, EMAIL, WRONG, **{"X-Forwarded-For": f"203.0.113.{number}"}))
-        for number in range(login.AT_ONE_ADDRESS + 1)
+        for number in range(lockout.AT_ONE_ADDRESS + 1)
     ]
-    assert codes == ["invalid credentials"] * login.AT_ONE_ADDRESS + ["rate_limited"]
+    assert codes == ["invalid credentials"] * lockout.AT_ONE_ADDRESS + ["rate_limited"]
 
 
 def test_behind_a_trusted_proxy_the_account_is_counted_over_all_addresses(
@@ -114,8 +115,8 @@ def test_behind_a_trusted_proxy_the_account_is_counted_over_all_addresses(
         return None if answer.status_code == 200 else refusal_of(answer)
 
     assert from_address(0, PASSWORD) is None
-    tried = [from_address(number, WRONG) for number in range(1, login.AT_ONE_ACCOUNT + 1)]
-    assert tried == ["invalid credentials"] * (login.AT_ONE_ACCOUNT - 1) + ["rate_limited"]
+    tried = [from_address(number, WRONG) for number in range(1, lockout.AT_ONE_ACCOUNT + 2)]
+    assert tried == ["invalid credentials"] * lockout.AT_ONE_ACCOUNT + ["rate_limited"]
     assert from_address(99, PASSWORD) == "rate_limited"
     assert from_address(0, PASSWORD) is None, "its owner's own address isn't locked by strangers"
 
@@ -128,7 +129,7 @@ def test_an_address_that_tries_many_accounts_is_turned_away(
     codes = [refusal_of(attempt(game, email, WRONG)) for email in emails]
     assert codes == ["invalid credentials"] * login.BY_ADDRESS + ["rate_limited"] * 5
     assert len(compared) == login.BY_ADDRESS
-    game.clock.advance(login.WINDOW_MS)
+    game.clock.advance(lockout.WINDOW_MS)
     noted = [row for row in Panel(game).trail() if row["outcome"] == "rate_limited"]
     assert [row["adminEmail"] for row in noted] == [emails[login.BY_ADDRESS]]
 
@@ -173,27 +174,43 @@ def test_the_service_answers_while_passwords_are_compared(
     assert game.run(both()) == (200, 200)
 
 
-def test_processes_that_share_a_limiter_count_logins_together(make_game: MakeGame) -> None:
-    """D-24: who is turned away by one process is turned away by all."""
-    game = make_game()
-    limiter = MemoryRateLimiter()
+@pytest.mark.parametrize("kind", STORES)
+def test_processes_count_logins_together_and_so_does_the_next_start(
+    make_game: MakeGame, kind: str
+) -> None:
+    """D-24: whoever is locked out is locked out by all, without Redis and after a restart too."""
+    game = make_game(kind)
     desks = []
     for _ in range(2):
         container = Container(settings=game.settings, store=game.store)
         container.clock.override(game.clock)
         container.seeds.override(game.seeds)
         container.metrics.override(make_metrics(()))
-        container.limiter.override(limiter)
         desk = container.admins().login
         assert desk is not None
         desks.append(desk)
     came = Request(id="r", method="POST", path="/", address="192.0.2.1")
     codes = []
-    for number in range(login.AT_ONE_ADDRESS + 2):
+    for number in range(lockout.AT_ONE_ADDRESS + 2):
         with pytest.raises((DomainError, ApiError)) as refused:
             game.run(desks[number % 2].log_in(EMAIL, WRONG, came))
         codes.append(str(refused.value))
-    assert codes == ["invalid credentials"] * login.AT_ONE_ADDRESS + ["rate_limited"] * 2
+    assert codes == ["invalid credentials"] * lockout.AT_ONE_ADDRESS + ["rate_limited"] * 2
+    assert refusal_of(attempt(game, EMAIL, PASSWORD), 429) == "rate_limited"
+
+
+def test_what_is_refused_for_being_too_often_keeps_nobody_out_for_longer(game: Game) -> None:
+    """Only passwords that were tried count: who goes on knocking doesn't turn the window on."""
+    for _ in range(lockout.AT_ONE_ADDRESS):
+        assert refusal_of(attempt(game, EMAIL, WRONG), 401) == "invalid credentials"
+    game.clock.advance(lockout.WINDOW_MS - 1)
+    for _ in range(3):
+        answer = attempt(game, EMAIL, PASSWORD)
+        assert refusal_of(answer, 429) == "rate_limited"
+        assert answer.headers["retry-after"] == "1"
+        assert answer.json()["error"]["details"] == {"retryAfterSec": 1}
+    game.clock.advance(1)
+    assert data_of(attempt(game, EMAIL, PASSWORD))["token"]
 
 
 def test_a_flood_of_logins_is_refused_and_stops_nothing_else(game: Game) -> None:

@@ -53,6 +53,7 @@ NO_MONEY = {
     "Reader.policies": "a change of the configuration",
     "Reader.admin_account": "who may administer the service",
     "Reader.admin_session": "an admin's logout",
+    "Reader.attempts": "an admin's login",
 }
 """What commands read in their unit of work that no command reads which moves money."""
 

@@ -175,7 +175,10 @@ class AdminSessionShape(RecordShape[AdminSession]):
 
 
 class AuditShape(RecordShape[AuditRow]):
-    """A row of the audit trail; `email` and `path` are in the form they are looked for in."""
+    """A row of the audit trail; `email` and `path` are in the form they are looked for in.
+
+    `attempt` is whom a login tried, where the row is of one.
+    """
 
     collection = "audit"
     kind = AuditRow
@@ -183,6 +186,7 @@ class AuditShape(RecordShape[AuditRow]):
     at: int
     email: str
     path: str
+    attempt: str | None = None
 
     class Settings:
         """The collection."""
@@ -190,6 +194,11 @@ class AuditShape(RecordShape[AuditRow]):
         name = "audit"
         indexes: Final = [
             IndexModel([("at", DESCENDING), ("_id", DESCENDING)], name="by_time"),
+            IndexModel(
+                [("attempt", ASCENDING), ("at", DESCENDING)],
+                name="by_attempt",
+                partialFilterExpression={"attempt": {"$exists": True}},
+            ),
         ]
 
     @classmethod
@@ -200,4 +209,5 @@ class AuditShape(RecordShape[AuditRow]):
             "at": record.at,
             "email": folded(record.email),
             "path": folded(record.path),
+            "attempt": record.email if record.is_attempt else None,
         }

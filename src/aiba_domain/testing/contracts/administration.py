@@ -8,6 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiba_domain.administration.model import (
+    DONE,
+    LOG_IN,
+    TOO_OFTEN,
     Act,
     AdminAccount,
     AdminSession,
@@ -119,9 +122,42 @@ class AdministrationContract(StoreSuite):
         same(total, len(owed))
         same(list(rows), owed[offset : offset + limit])
 
+    @broad()
+    @given(
+        acts=st.lists(
+            st.tuples(
+                st.sampled_from(_ODD),
+                st.integers(0, 3),
+                st.sampled_from((LOG_IN, LOG_IN, "admin.log_out")),
+                st.sampled_from((DONE, "invalid credentials", TOO_OFTEN)),
+            ),
+            min_size=1,
+            max_size=6,
+        ),
+        since=st.integers(0, 4),
+    )
+    def test_attempts_are_those_that_a_password_was_tried_with(
+        self, desk: Desk, acts: list[tuple[str, int, str, str]], since: int
+    ) -> None:
+        """Of exactly this email, not before an instant, the newest first, whatever came of them."""
+        for email, at, action, outcome in acts:
+            desk.write(changed=(_row(desk, email, "/p", _LONG_AFTER + at, action, outcome),))
+        email, start = acts[0][0], _LONG_AFTER + since
+        trail = desk.read(lambda read: read.audit_trail(after=0, limit=10**6))
+        owed = [
+            row
+            for row in reversed(trail)
+            if (row.email, row.action) == (email, LOG_IN)
+            and row.outcome != TOO_OFTEN
+            and row.at >= start
+        ]
+        same(list(desk.read(lambda read: read.attempts(email, since=start))), owed)
 
-def _row(desk: Desk, email: str, path: str, at: int) -> AuditRow:
+
+def _row(
+    desk: Desk, email: str, path: str, at: int, action: str = "action", outcome: str = DONE
+) -> AuditRow:
     """Return the row that comes next."""
     request = Request(id="r", method="POST", path=path, address="192.0.2.1")
-    act = Act(at=at, email=email, action="action", outcome="done", request=request)
+    act = Act(at=at, email=email, action=action, outcome=outcome, request=request)
     return row_of(act, desk.read(lambda read: read.last_audit_row()))

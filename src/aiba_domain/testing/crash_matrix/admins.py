@@ -91,7 +91,8 @@ async def look_at_admins(bench: Bench) -> None:
     async def look(process: Process) -> list[object]:
         records = AdminRecords(store=process.store)
         page = await records.audit(AuditFilter(path="ADMIN"), offset=0, limit=9)
-        return [list(await records.accounts()), page, await records.verify_trail()]
+        attempts = await process.store.read(lambda read: read.attempts(ROOT_EMAIL, since=0))
+        return [list(await records.accounts()), page, await records.verify_trail(), list(attempts)]
 
     bench.answers.append(await bench.ask(look))
 

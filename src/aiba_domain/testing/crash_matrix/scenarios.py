@@ -170,6 +170,7 @@ _FLOWS: Final = (
         reaches=(
             "Reader.admin_account",
             "Reader.admin_accounts",
+            "Reader.attempts",
             "Reader.audit_rows",
             "Reader.audit_trail",
             "Reader.last_audit_row",

@@ -1,31 +1,29 @@
 """Logins of admins: one path for right and wrong, within limits, each on record."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
 from aiba_domain.administration.commands import LogIn, LoginReply
-from aiba_domain.administration.model import AdminAccount, Origin, Request
+from aiba_domain.administration.lockout import WINDOW_MS
+from aiba_domain.administration.model import TOO_OFTEN, AdminAccount, Origin, Request
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.decision import Principal, Refused, Role
-from aiba_domain.instants import MINUTE, SECOND
+from aiba_domain.instants import SECOND
 from aiba_domain.ports import Clock, RateLimiter, Reader, Store, Verdict
 from aiba_entry.admin_settings import AdminSettings, normal_email
 from aiba_entry.http.admin.tokens import AdminTokens
 from aiba_entry.http.errors import ApiError
 from aiba_entry.passwords import Passwords, cost_of, dummy_hash
-
-WINDOW_MS: Final = 15 * MINUTE
-"""How long attempts count."""
-
-AT_ONE_ADDRESS: Final = 5
-"""How many attempts at one account one address has in a window."""
-
-AT_ONE_ACCOUNT: Final = 20
-"""How many attempts at one account all addresses have that it was never logged in to from."""
+from aiba_entry.service_metrics import Ruling
 
 BY_ADDRESS: Final = 20
 """How many attempts one address has in a window, at whatever account."""
+
+
+LOCKOUT: Final = "admin-login"
+"""The limit that attempts at an account are counted under in the metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +38,11 @@ class _Attempt:
 class LoginDesk:
     """Logs admins in.
 
-    Whatever the email, one comparison of the same cost is made: for an unknown or disabled account,
-    and for one that was tried too often, with a hash that no password fits. An address that tries
-    too often is turned away before that; which accounts there are makes no difference to it.
+    Whatever the email, one comparison of the same cost is made: for an unknown or disabled account
+    with a hash that no password fits. Whether the account was tried too often is decided after it,
+    by the trail that all processes write (`administration.lockout`), so that what was compared is
+    told to nobody then. An address that tries too often is turned away before all that; which
+    accounts there are makes no difference to it.
     """
 
     def __init__(
@@ -55,8 +55,12 @@ class LoginDesk:
         limiter: RateLimiter,
         clock: Clock,
         passwords: Passwords,
+        ruled: Callable[[str, Ruling], None],
     ) -> None:
-        """Log in to the accounts of the store and the environment's."""
+        """Log in to the accounts of the store and the environment's.
+
+        `ruled` is told of each attempt at an account, as limiters' rulings are counted.
+        """
         self._settings = settings
         self._tokens = tokens
         self._store = store
@@ -64,6 +68,7 @@ class LoginDesk:
         self._limiter = limiter
         self._clock = clock
         self._passwords = passwords
+        self._ruled = ruled
         self.cost = cost_of(settings.password_hash)
 
     async def log_in(self, email: str, password: str, request: Request) -> str:
@@ -75,9 +80,7 @@ class LoginDesk:
         """
         email = normal_email(email)
         await self._admit_address(email, request)
-        account = await self._account(email)
-        barred = await self._barred(email, account, request.address)
-        attempt = self._attempt(email, account, is_barred=barred is not None)
+        attempt = self._attempt(email, await self._account(email))
         fits = await self._passwords.match(password, attempt.password_hash)
         reply = await self._execute(
             email,
@@ -87,9 +90,7 @@ class LoginDesk:
                 lifetime_ms=self._settings.token_ttl_s * SECOND,
                 origin=attempt.origin,
                 credential=attempt.proves if fits else None,
-                too_often=barred is not None,
             ),
-            barred,
         )
         return self._tokens.issue(reply.session, reply.role)
 
@@ -106,29 +107,10 @@ class LoginDesk:
                 credential=None,
                 too_often=True,
             )
-            await self._execute(email, request, turned_away, verdict)
-        raise _too_often(verdict)
+            await self._pipeline.execute(self._who(email, request), turned_away)
+        raise _too_often(verdict.retry_after_s)
 
-    async def _barred(
-        self, email: str, account: AdminAccount | None, address: str
-    ) -> Verdict | None:
-        """Return why the account may not be tried now.
-
-        An address that it was logged in to from has attempts of its own, so that strangers can't
-        lock its owner out.
-        """
-        own = await self._hit("admin-login", f"{email}:{address}", AT_ONE_ADDRESS)
-        if not own.allowed:
-            return own
-        if account is not None and address in account.addresses:
-            return None
-        all_of_them = await self._hit("admin-login-account", email, AT_ONE_ACCOUNT)
-        return None if all_of_them.allowed else all_of_them
-
-    def _attempt(self, email: str, account: AdminAccount | None, *, is_barred: bool) -> _Attempt:
-        nobody = _Attempt(password_hash=dummy_hash(self.cost), origin=Origin.STORE, proves=None)
-        if is_barred:
-            return nobody
+    def _attempt(self, email: str, account: AdminAccount | None) -> _Attempt:
         if email == self._settings.email:
             return _Attempt(
                 password_hash=self._settings.password_hash,
@@ -136,7 +118,7 @@ class LoginDesk:
                 proves=self._settings.credential,
             )
         if account is None or account.origin is not Origin.STORE or account.disabled_at is not None:
-            return nobody
+            return _Attempt(password_hash=dummy_hash(self.cost), origin=Origin.STORE, proves=None)
         return _Attempt(
             password_hash=account.password_hash,
             origin=Origin.STORE,
@@ -149,23 +131,26 @@ class LoginDesk:
 
         return await self._store.read(look)
 
-    async def _execute(
-        self, email: str, request: Request, command: LogIn, barred: Verdict | None
-    ) -> LoginReply:
-        who = Principal(id=email, role=Role.OPERATOR, request=replace(request, input={}))
-        answer = await self._pipeline.execute(who, command)
-        if barred is not None and isinstance(answer.outcome, Refused):
-            raise _too_often(barred)
+    async def _execute(self, email: str, request: Request, command: LogIn) -> LoginReply:
+        answer = await self._pipeline.execute(self._who(email, request), command)
+        outcome = answer.outcome
+        is_locked = isinstance(outcome, Refused) and outcome.code == TOO_OFTEN
+        self._ruled(LOCKOUT, Ruling.REFUSED if is_locked else Ruling.ALLOWED)
+        if isinstance(outcome, Refused) and is_locked:
+            raise _too_often(int(outcome.details["retryAfterSec"]))
         return answer.reply()
+
+    def _who(self, email: str, request: Request) -> Principal:
+        return Principal(id=email, role=Role.OPERATOR, request=replace(request, input={}))
 
     async def _hit(self, name: str, key: str, limit: int) -> Verdict:
         now_ms = self._clock.now()
         return await self._limiter.hit(name, key, limit=limit, window_ms=WINDOW_MS, now_ms=now_ms)
 
 
-def _too_often(verdict: Verdict) -> ApiError:
+def _too_often(retry_after_s: int) -> ApiError:
     return ApiError(
-        "rate_limited",
-        details={"retryAfterSec": verdict.retry_after_s},
-        headers={"Retry-After": str(verdict.retry_after_s)},
+        TOO_OFTEN,
+        details={"retryAfterSec": retry_after_s},
+        headers={"Retry-After": str(retry_after_s)},
     )
