@@ -13,7 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from aiba_domain.signing.trail import MAX_LINE, START, TrailBroken, read_line
+from aiba_domain.signing.trail import (
+    MAX_LINE,
+    SIGNED_KINDS,
+    START,
+    TrailBroken,
+    key_of,
+    read_line,
+)
 
 
 class LogMissing(Exception):  # noqa: N818 - named for the state of the file
@@ -29,6 +36,8 @@ class Tail:
 
 
 _MODE: Final = 0o600
+_BLOCK: Final = 1_048_576
+_NAMES_KEY: Final = tuple(f'"kind":"{kind.value}"'.encode() for kind in SIGNED_KINDS)
 
 
 class AuditLog:
@@ -74,6 +83,28 @@ class AuditLog:
             written += os.write(self._file, data[written:])
         os.fdatasync(self._file)
         self._known = (os.fstat(self._file).st_size, tail)
+
+    def key(self) -> bytes | None:
+        """Return the key that signs the log at its end, None if nothing was ever signed.
+
+        Looks from the end back to the last entry that names one. Raises TrailBroken.
+        """
+        end = os.fstat(self._file).st_size
+        while end > 0:
+            start = max(0, end - _BLOCK)
+            # It reaches into the block behind, where a line may go on.
+            block = os.pread(self._file, end - start + MAX_LINE, start)
+            found = max(block.rfind(mark) for mark in _NAMES_KEY)
+            if found >= 0:
+                return key_of(read_line(self._line_around(start + found))[0])
+            end = start
+        return None
+
+    def _line_around(self, place: int) -> bytes:
+        start = max(0, place - MAX_LINE)
+        around = os.pread(self._file, 2 * MAX_LINE, start)
+        first = around.rfind(b"\n", 0, place - start) + 1
+        return around[first:].partition(b"\n")[0]
 
     def close(self) -> None:
         """Close the file."""

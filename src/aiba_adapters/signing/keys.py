@@ -43,6 +43,11 @@ def process_key(environ: Mapping[str, str]) -> ProcessKey:
     return ProcessKey(oracle_key(environ))
 
 
+def is_signed(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Tell whether a key of 32 bytes has made a signature over a message."""
+    return verifier(public_key)(message, signature)
+
+
 def verifier(public_key: bytes) -> Callable[[bytes, bytes], bool]:
     """Return what tells whether a signature over a message (message, signature) is by a key."""
     key: Final = VerifyKey(public_key)

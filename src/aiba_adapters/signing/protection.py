@@ -24,7 +24,7 @@ from aiba_adapters.signing.protection_schema import StoreDamaged, connect, creat
 from aiba_adapters.signing.protection_unit import ProtectionTransaction
 from aiba_domain.signing.model import Lock, Network, StoreState
 from aiba_domain.signing.ports import ProtectionUnavailable, ProtectionUnit
-from aiba_domain.signing.trail import Kind, TrailBroken, read_line
+from aiba_domain.signing.trail import HandOver, Kind, TrailBroken, key_of, read_line
 
 T = TypeVar("T")
 
@@ -42,10 +42,14 @@ Work = Callable[[ProtectionUnit], Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogSigner:
-    """Signs the log's checkpoints, with a key that signs nothing else."""
+    """Signs the log's checkpoints, with a key that signs nothing else.
+
+    Where the log was signed by one of `beside` so far, that one hands it over first.
+    """
 
     sign: Callable[[bytes], bytes]
     public_key: bytes
+    beside: tuple["LogSigner", ...] = ()
 
 
 def init(path: Path, log: Path, *, network: Network, new_key: bool) -> StoreState:
@@ -97,8 +101,12 @@ class ProtectionFile:
 
         Raises StoreMissing, StoreDamaged, LogMissing or TrailBroken. `make_log` makes a new log in
         place of a missing one; the store is locked then, since nothing tells how old it is.
+
+        `signer` takes the log over from a key beside it. A log that is signed by a stranger is left
+        unsigned here: whoever has that key may be another process at work.
         """
         self._signer = signer
+        self._looked_at = 0
         self._probe = probe
         self._logged = 0
         self._connection = connect(path)
@@ -112,6 +120,7 @@ class ProtectionFile:
             raise
         try:
             self._compare(is_new=is_new)
+            self._take_log_over()
         except BaseException:
             self.close()
             raise
@@ -145,8 +154,7 @@ class ProtectionFile:
         unit = self._unit
         try:
             results = [work(unit) for work in works]
-            if self._signer is not None and unit.entries_since_checkpoint >= CHECKPOINT_EVERY:
-                unit.sign_log(self._signer.sign, self._signer.public_key)
+            self._sign_log(CHECKPOINT_EVERY)
             unit.finish()
             self._probe("decided")
         except BaseException:
@@ -172,15 +180,59 @@ class ProtectionFile:
 
     def checkpoint(self) -> None:
         """Sign the log as it stands, unless it ends with a checkpoint already."""
+        if self._signer is not None:
+            self._looked_at = 0
+            self.transact([lambda _unit: self._sign_log(1)])
+
+    def log_key(self) -> bytes | None:
+        """Return the key that signs the log now, None while nothing has signed it."""
+        with self._transaction():
+            return self._log_key()
+
+    def adopt_log(self) -> None:
+        """Let the signer's key sign the log from here on, though the key before can't agree."""
         signer = self._signer
-        if signer is None:
+        if signer is not None:
+            self.transact([lambda _unit: self._hand_over(signer, self._log_key(), None)])
+
+    def _sign_log(self, least: int) -> None:
+        """Sign the log once so many entries are unsigned, unless another key has it now."""
+        signer, unit = self._signer, self._unit
+        since = min(unit.entries_since_checkpoint, unit.state().sequence - self._looked_at)
+        if signer is None or since < least:
+            return
+        self._looked_at = unit.state().sequence
+        if self._log_key() in (None, signer.public_key):
+            unit.sign_log(signer.sign, signer.public_key)
+
+    def _take_log_over(self) -> None:
+        signer = self._signer
+        if signer is None or self.log_key() in (None, signer.public_key):
             return
 
         def work(_unit: ProtectionUnit) -> None:
-            if self._unit.entries_since_checkpoint:
-                self._unit.sign_log(signer.sign, signer.public_key)
+            key = self._log_key()
+            for before in signer.beside:
+                if before.public_key == key:
+                    self._hand_over(signer, key, before.sign)
 
         self.transact([work])
+
+    def _hand_over(
+        self, signer: LogSigner, before: bytes | None, sign_before: Callable[[bytes], bytes] | None
+    ) -> None:
+        if before is not None and before != signer.public_key:
+            who = HandOver(
+                before=before, key=signer.public_key, sign=signer.sign, sign_before=sign_before
+            )
+            self._unit.hand_log_over(who)
+
+    def _log_key(self) -> bytes | None:
+        """Look for it among the lines that the log's file may lack yet, then in the file."""
+        for _, line in reversed(self._unit.lines_after(0)):
+            if (key := key_of(read_line(line)[0])) is not None:
+                return key
+        return self._log.key()
 
     def state(self) -> StoreState:
         """Return what the store says of itself now."""

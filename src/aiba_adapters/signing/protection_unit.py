@@ -18,7 +18,7 @@ from aiba_domain.signing.model import (
     StoreState,
     Usage,
 )
-from aiba_domain.signing.trail import Entry, Kind, checkpoint
+from aiba_domain.signing.trail import Entry, HandOver, Kind, checkpoint
 
 _SEQNO_BYTES: Final = 8
 
@@ -189,6 +189,12 @@ class ProtectionTransaction:
         """Add a checkpoint to the log."""
         state = self._state
         self._add(checkpoint(state.sequence + 1, state.head, self._time_s, sign, public_key))
+        self._checkpoint = self._state.sequence
+
+    def hand_log_over(self, who: HandOver) -> None:
+        """Let another key sign the log from here on."""
+        state = self._state
+        self._add(who.entry(state.sequence + 1, state.head, self._time_s))
         self._checkpoint = self._state.sequence
 
     def follow(self, sequence: int, head: bytes) -> None:

@@ -3,16 +3,17 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import click
 
 from aiba_adapters.signing.audit_log import LogMissing, log_lines
 from aiba_adapters.signing.chain import ReaderChain
-from aiba_adapters.signing.keys import verifier
+from aiba_adapters.signing.keys import is_signed
 from aiba_adapters.signing.protection import ProtectionFile, SqliteProtection, init
 from aiba_adapters.signing.protection_schema import StoreDamaged, StoreMissing
 from aiba_adapters.signing.unlocking import Unlocked, importing, unlock
@@ -75,9 +76,13 @@ def init_command(*, store: Path, log: Path, network: str, new_key: bool) -> None
 @store_option
 @log_option
 def status(store: Path, log: Path) -> None:
-    """Show what the store says of itself; sequence and head are worth noting elsewhere."""
+    """Show what the store says of itself, and the public key that signs the log.
+
+    Sequence, head and logKey are worth noting elsewhere.
+    """
     with _opened(store, log) as file:
-        _show(file.state())
+        key = file.log_key()
+        _show(file.state(), {"logKey": key and key.hex()})
 
 
 @signer.command("check-policy")
@@ -186,12 +191,13 @@ def audit() -> None:
 
 @audit.command()
 @click.argument("log", type=_FILE)
-@click.option("--key", help="The public key of the checkpoints, 64 hex digits.")
+@click.option("--key", help="A public key that signed the log, the newest you know: 64 hex digits.")
 @click.option("--at-least", type=click.IntRange(min=1), help="The entry it must reach.")
 @click.option("--head", help="The hash of the last entry, or of entry --at-least.")
 def verify(*, log: Path, key: str | None, at_least: int | None, head: str | None) -> None:
     """Check LOG offline: every hash, every link, every signed checkpoint; exit with 1 if wrong.
 
+    A key that was handed over is followed to those that it named.
     A log that was cut after a whole entry is still a log: --at-least and --head, noted elsewhere,
     tell whether it reaches as far as it must.
     """
@@ -211,6 +217,24 @@ def verify(*, log: Path, key: str | None, at_least: int | None, head: str | None
         click.echo(f"  {kind} {count}")
     unsigned = found.last - found.signed_to
     click.echo(f"signed up to entry {found.signed_to}; {unsigned} after it rest on their hashes")
+    if found.key is not None:
+        click.echo(f"the key that signs it: {found.key.hex()}")
+
+
+@audit.command()
+@store_option
+@log_option
+def adopt(*, store: Path, log: Path) -> None:
+    """Let ORACLE_SIGNER_AUDIT_KEY_HEX sign the log from now on: the key before it is lost.
+
+    Who knows only the lost key finds the log broken from here on, and must be told the new one.
+    """
+    if environment.log_signer(os.environ) is None:
+        raise click.ClickException(f"{environment.AUDIT_KEY} isn't set")
+    with _opened(store, log) as file:
+        file.adopt_log()
+        key = file.log_key()
+    click.echo(f"the key that signs it: {key.hex() if key else 'none'}")
 
 
 def _verified(log: Path, key: str | None, number: int | None) -> tuple[Verified, str]:
@@ -221,7 +245,7 @@ def _verified(log: Path, key: str | None, number: int | None) -> tuple[Verified,
         public_key = b""
     if public_key is not None and len(public_key) != _KEY_BYTES:
         raise click.BadParameter("64 hex digits", param_hint="--key")
-    verify_by = None if public_key is None else verifier(public_key)
+    genuine = None if public_key is None else is_signed
     wanted = ""
 
     def watched() -> Iterator[bytes]:
@@ -231,7 +255,7 @@ def _verified(log: Path, key: str | None, number: int | None) -> tuple[Verified,
                 wanted = line[: 2 * _KEY_BYTES].decode("ascii", "replace")
             yield line
 
-    found = verify_trail(watched(), public_key=public_key, verify=verify_by)
+    found = verify_trail(watched(), public_key=public_key, genuine=genuine)
     return found, wanted if number is not None else found.head.hex()
 
 
@@ -270,13 +294,16 @@ def _opened(store: Path, log: Path, *, make_log: bool = False) -> Iterator[Prote
         by = environment.log_signer(os.environ)
         file = ProtectionFile(store, log, signer=by, make_log=make_log)
         try:
+            key = file.log_key() if by else None
+            if by is not None and key not in (None, by.public_key):
+                click.echo(environment.another_log_key(key), err=True)
             yield file
             file.checkpoint()
         finally:
             file.close()
 
 
-def _show(state: StoreState) -> None:
+def _show(state: StoreState, more: Mapping[str, object] = MappingProxyType({})) -> None:
     click.echo(
         json.dumps(
             {
@@ -287,6 +314,7 @@ def _show(state: StoreState) -> None:
                 "newKey": state.new_key,
                 "sequence": state.sequence,
                 "head": state.head.hex(),
+                **more,
             },
             indent=2,
         )

@@ -1,6 +1,7 @@
 """What the signer is told by its environment: keys, and where the chain is read."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +21,7 @@ STORE: Final = "ORACLE_SIGNER_STORE"
 LOG: Final = "ORACLE_SIGNER_LOG"
 POLICY: Final = "ORACLE_SIGNER_POLICY"
 AUDIT_KEY: Final = "ORACLE_SIGNER_AUDIT_KEY_HEX"
+AUDIT_KEYS_BESIDE: Final = (f"{AUDIT_KEY}_NEXT", f"{AUDIT_KEY}_PREVIOUS")
 MODULE: Final = "ORACLE_SIGNER_PKCS11_MODULE"
 TOKEN: Final = "ORACLE_SIGNER_PKCS11_TOKEN"  # noqa: S105 - a variable's name
 LABEL: Final = "ORACLE_SIGNER_PKCS11_KEY"
@@ -30,6 +32,7 @@ VARIABLES: Final = (
     LOG,
     POLICY,
     AUDIT_KEY,
+    *AUDIT_KEYS_BESIDE,
     MODULE,
     TOKEN,
     LABEL,
@@ -46,7 +49,7 @@ VARIABLES: Final = (
 `settings.SERVICE_VARIABLES` are those of its service.
 """
 
-SECRETS: Final = (KEY_VARIABLE, AUDIT_KEY, PIN, "TON_API_KEY")
+SECRETS: Final = (KEY_VARIABLE, AUDIT_KEY, *AUDIT_KEYS_BESIDE, PIN, "TON_API_KEY")
 """The variables that hold secrets."""
 
 _SEED_DIGITS: Final = 64
@@ -80,18 +83,37 @@ def signing_key(environ: Mapping[str, str]) -> ProcessKey | TokenKey:
 def log_signer(environ: Mapping[str, str]) -> LogSigner | None:
     """Return what signs the log's checkpoints, None where no key is given for it.
 
-    Raises EnvironmentUnusable.
+    The keys that stand beside it may hand the log over to it. Raises EnvironmentUnusable.
     """
-    text = _secret(environ, AUDIT_KEY)
+    used = _audit_key(environ, AUDIT_KEY)
+    beside = {name: _audit_key(environ, name) for name in AUDIT_KEYS_BESIDE}
+    for name, other in beside.items():
+        if other is not None and used is None:
+            raise EnvironmentUnusable(f"{name} means nothing without {AUDIT_KEY}")
+        if other is not None and used is not None and other.public_key == used.public_key:
+            raise EnvironmentUnusable(f"{name} must differ from {AUDIT_KEY}")
+    return used and replace(used, beside=tuple(filter(None, beside.values())))
+
+
+def _audit_key(environ: Mapping[str, str], name: str) -> LogSigner | None:
+    text = _secret(environ, name)
     if text is None:
         return None
     try:
         seed = bytes.fromhex(text) if len(text) == _SEED_DIGITS else b""
         key = SigningKey(seed)
     except ValueError:
-        raise EnvironmentUnusable(f"{AUDIT_KEY} must be 32 bytes (64 hex chars)") from None
+        raise EnvironmentUnusable(f"{name} must be 32 bytes (64 hex chars)") from None
     return LogSigner(
         sign=lambda message: key.sign(message).signature, public_key=bytes(key.verify_key)
+    )
+
+
+def another_log_key(key: bytes) -> str:
+    """Return what is wrong where the log is signed by a key that isn't given."""
+    return (
+        f"{AUDIT_KEY}: the log is signed by another key, {key.hex()}: give that one as"
+        f" {AUDIT_KEYS_BESIDE[1]} too, or `aiba signer audit adopt` where it is lost"
     )
 
 

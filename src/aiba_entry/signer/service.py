@@ -107,7 +107,8 @@ class _Opener:
             lambda: environment.log_signer(self._environ),
             environment.EnvironmentUnusable,
         )
-        if found and key and found.public_key == key.public_key:
+        keys = {each.public_key for each in (found, *found.beside)} if found else set()
+        if key and key.public_key in keys:
             self.faults.append(f"{environment.AUDIT_KEY}: is the oracle's key, which signs claims")
         return found
 
@@ -116,11 +117,16 @@ class _Opener:
     ) -> ProtectionFile | None:
         if NOWHERE in (settings.store, settings.log):
             return None
-        return self.tried(
+        file = self.tried(
             environment.STORE,
             lambda: ProtectionFile(settings.store, settings.log, signer=by, probe=metrics.probe),
             *_STORE_FAULTS,
         )
+        if file is not None and by is not None:
+            key = file.log_key()
+            if key not in (None, by.public_key):
+                self.faults.append(environment.another_log_key(key))
+        return file
 
     def tokens(self, path: Path) -> Tokens | None:
         return None if path is NOWHERE else self.tried(names.TOKENS, lambda: load_tokens(path))

@@ -15,7 +15,7 @@ from random import Random
 from typing import Final, TypeVar
 
 from aiba_adapters.signing.audit_log import log_lines
-from aiba_adapters.signing.keys import verifier
+from aiba_adapters.signing.keys import is_signed
 from aiba_adapters.signing.protected import ProtectedSigner
 from aiba_adapters.signing.protection import ProtectionFile
 from aiba_adapters.signing.unlocking import unlock
@@ -242,7 +242,7 @@ class Life:
         verify_trail(
             log_lines(self.files.log),
             public_key=LOG_SIGNER.public_key,
-            verify=verifier(LOG_SIGNER.public_key),
+            genuine=is_signed,
         )
 
 

@@ -15,6 +15,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from nacl.signing import SigningKey
 
 from aiba_adapters.signing.oracle_keys import NamedKeys
 from aiba_adapters.signing.remote import ClientTls, Patience, RemoteSigner, SignerPlace
@@ -114,6 +115,13 @@ def test_every_fault_is_named_at_once(environ: dict[str, str], tmp_path: Path) -
         ({"ORACLE_SIGNER_POLICY": ""}, "ORACLE_SIGNER_POLICY: is required"),
         ({"ORACLE_PRIVATE_KEY_HEX": ""}, "ORACLE_PRIVATE_KEY_HEX missing"),
         ({"ORACLE_SIGNER_AUDIT_KEY_HEX": SEED}, "is the oracle's key"),
+        (
+            {
+                "ORACLE_SIGNER_AUDIT_KEY_HEX": "11" * 32,
+                "ORACLE_SIGNER_AUDIT_KEY_HEX_PREVIOUS": SEED,
+            },
+            "is the oracle's key",
+        ),
         ({"SIGNER_HOST": "0.0.0.0"}, "SIGNER_HOST: others reach this address"),  # noqa: S104 - refused
         ({"SIGNER_HOST": "signer.example"}, "SIGNER_HOST: others reach this address"),
         ({"SIGNER_TLS_CERT": "c"}, "SIGNER_TLS_KEY: is required"),
@@ -129,6 +137,23 @@ def test_half_of_something_is_refused(
     """Each of these is the one fault."""
     (found,) = faults(environ, **changes)
     assert fault in found
+
+
+def test_a_log_that_another_key_signs_is_refused_until_that_hands_it_over(
+    environ: dict[str, str],
+) -> None:
+    """The fault names that key; with it beside, the start takes the log over."""
+    old, new = "11" * 32, "12" * 32
+    audit_key = environ | {"ORACLE_SIGNER_AUDIT_KEY_HEX": old}
+    assert CliRunner().invoke(main, ["signer", "status"], env=audit_key).exit_code == 0
+    (found,) = faults(environ, ORACLE_SIGNER_AUDIT_KEY_HEX=new)
+    assert found.startswith("ORACLE_SIGNER_AUDIT_KEY_HEX: the log is signed by another key, ")
+    assert bytes(SigningKey(bytes.fromhex(old)).verify_key).hex() in found
+    beside = {"ORACLE_SIGNER_AUDIT_KEY_HEX": new, "ORACLE_SIGNER_AUDIT_KEY_HEX_PREVIOUS": old}
+    for more in (beside, {"ORACLE_SIGNER_AUDIT_KEY_HEX": new}):
+        parts = open_parts(environ | more)
+        parts.file.close()
+        asyncio.run(parts.reader.close())
 
 
 def test_a_policy_that_allows_nothing_here_is_refused(

@@ -1,6 +1,7 @@
 """The log: one flipped byte anywhere is found, and so is a line left out, moved or put in."""
 
 import asyncio
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -8,17 +9,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nacl.signing import SigningKey
 
-from aiba_adapters.signing.keys import verifier
+from aiba_adapters.signing.keys import is_signed
 from aiba_adapters.signing.memory_protection import MemoryProtection
 from aiba_domain.signing.model import Network
 from aiba_domain.signing.trail import (
     MAX_LINE,
     START,
     Entry,
+    HandOver,
     Kind,
+    Sign,
     TrailBroken,
     Verified,
     checkpoint,
+    key_of,
     read_line,
     verify_trail,
 )
@@ -54,7 +58,7 @@ LOG = chain(Kind.CREATED, Kind.SIGNED, Kind.CHECKPOINT, Kind.REFUSED)
 
 def check(lines: list[bytes]) -> Verified:
     """Verify lines under the log's key."""
-    return verify_trail(lines, public_key=PUBLIC, verify=verifier(PUBLIC))
+    return verify_trail(lines, public_key=PUBLIC, genuine=is_signed)
 
 
 def test_a_whole_log_is_verified() -> None:
@@ -63,6 +67,7 @@ def test_a_whole_log_is_verified() -> None:
     assert (found.first, found.last, found.signed_to) == (1, 4, 3)
     assert found.head == read_line(LOG[-1][:-1])[1]
     assert found.counts == {"created": 1, "signed": 1, "checkpoint": 1, "refused": 1}
+    assert found.key == PUBLIC
     assert verify_trail(LOG).signed_to == 0
 
 
@@ -159,3 +164,119 @@ def test_the_longest_decision_fits_a_line() -> None:
     wanted = terms(199 - 1, 2**64 - 1, 2**63 - 1)
     asyncio.run(answer(signer(store), wanted))
     assert 0 < len(store.lines[-1]) < MAX_LINE // 4
+
+
+# --- handing over ---
+
+KEYS = [SigningKey(bytes([number]) * 32) for number in (9, 20, 21)]
+"""A log's keys, one after another; 9 is the one of the tests above."""
+
+Part = tuple[str, int]
+"""A part of a log: what it is, and by which key: a checkpoint, or who takes over."""
+
+NAMED, LOST = "named", "lost"
+
+
+def public(number: int) -> bytes:
+    """Return the public part of a key."""
+    return bytes(KEYS[number].verify_key)
+
+
+def signing(number: int) -> Sign:
+    """Return what signs with a key."""
+    return lambda message: KEYS[number].sign(message).signature
+
+
+def handed(*parts: Part) -> list[bytes]:
+    """Return the lines of a log that begins with the first key and has these parts."""
+    lines = chain(Kind.CREATED)
+    head, key = read_line(lines[0][:-1])[1], 0
+    for number, (what, by) in enumerate(parts, start=2):
+        if what in (NAMED, LOST):
+            who = HandOver(
+                before=public(key),
+                key=public(by),
+                sign=signing(by),
+                sign_before=signing(key) if what == NAMED else None,
+            )
+            entry, key = who.entry(number, head, number), by
+        else:
+            entry = checkpoint(number, head, number, signing(by), public(by))
+        line, head = entry.line()
+        lines.append(line + b"\n")
+    return lines
+
+
+def under(number: int, lines: list[bytes]) -> Verified:
+    """Verify lines by somebody who knows one key."""
+    return verify_trail(lines, public_key=public(number), genuine=is_signed)
+
+
+POINT = "checkpoint"
+HANDED = handed((POINT, 0), (NAMED, 1), (POINT, 1), (NAMED, 2), (POINT, 2), (NAMED, 0), (POINT, 0))
+
+
+@pytest.mark.parametrize("known", [0, 1, 2])
+def test_a_log_is_followed_from_any_of_its_keys(known: int) -> None:
+    """Through every hand-over, and back to a key that was there before."""
+    found = under(known, HANDED)
+    assert (found.last, found.signed_to, found.key) == (8, 8, public(0))
+    assert found.counts == {"created": 1, "checkpoint": 4, "handed_over": 3}
+
+
+def test_one_flipped_byte_of_a_hand_over_is_found() -> None:
+    """Even where every hash after it is made anew: neither key has signed that."""
+    lines = handed((POINT, 0), (NAMED, 1))
+    entry = read_line(lines[-1][:-1])[0]
+    for name in ("before", "key", "signature", "before_signature"):
+        spoilt = bytearray.fromhex(str(entry.facts[name]))
+        spoilt[0] ^= 1
+        facts = {**entry.facts, name: spoilt.hex()}
+        for wrong in (facts, {**facts, name: "00"}, {**facts, name: 5}):
+            other = replace(entry, facts=wrong)
+            with pytest.raises(TrailBroken, match="line 3"):
+                under(0, [*lines[:-1], other.line()[0] + b"\n"])
+
+
+@pytest.mark.parametrize(
+    ("parts", "known"),
+    [
+        ([(POINT, 0), (NAMED, 1), (POINT, 0)], 0),
+        ([(POINT, 0), (NAMED, 1), (POINT, 0)], 1),
+        ([(POINT, 0), (POINT, 1)], 0),
+        ([(POINT, 0), (NAMED, 1)], 2),
+        ([(POINT, 0), (LOST, 1)], 0),
+        ([(LOST, 1)], 0),
+        ([(NAMED, 1), (LOST, 2)], 0),
+        ([(NAMED, 1), (LOST, 2)], 1),
+    ],
+)
+def test_no_other_key_signs_a_log(parts: list[Part], known: int) -> None:
+    """Nor one that was handed over, nor one that nobody named to whoever knows only that one."""
+    with pytest.raises(TrailBroken, match="line "):
+        under(known, handed(*parts))
+
+
+def test_a_key_in_the_place_of_a_lost_one_is_known_by_itself() -> None:
+    """It vouches for all before it, as any checkpoint does."""
+    lines = handed((POINT, 0), (LOST, 1), (POINT, 1), (NAMED, 2))
+    assert [under(known, lines).signed_to for known in (1, 2)] == [5, 5]
+    assert under(1, handed((POINT, 0), (LOST, 1))).signed_to == 3
+
+
+@given(st.permutations(range(len(HANDED))), st.integers(1, len(HANDED)))
+def test_no_lines_of_a_handed_log_are_left_out_or_moved(order: list[int], count: int) -> None:
+    """Only what stood together in this order can pass."""
+    taken = order[:count]
+    if any(after != before + 1 for before, after in pairwise(taken)):
+        with pytest.raises(TrailBroken):
+            under(0, [HANDED[index] for index in taken])
+    elif taken[0] == 0:
+        assert under(0, [HANDED[index] for index in taken]).last == count
+
+
+def test_the_key_of_a_log_is_read_off_its_entries() -> None:
+    """Of those that name one."""
+    keys = [key_of(read_line(line[:-1])[0]) for line in HANDED]
+    expected = (None, 0, 1, 1, 2, 2, 0, 0)
+    assert keys == [None if number is None else public(number) for number in expected]
