@@ -8,6 +8,7 @@ then the lifespan ends.
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
 import ssl
@@ -19,6 +20,7 @@ from uuid import uuid4
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from aiba_entry import supervisor
 from aiba_entry.http.security_headers import ANSWER
 
 App = Callable[[Any, Any, Any], Awaitable[None]]
@@ -129,11 +131,15 @@ class BoundedProtocol(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """A server that closes overdue connections, and ends with 0 after a drain."""
+    """A server that closes overdue connections, and ends with 0 after a drain.
+
+    Its supervisor is told when it serves and when it drains, and once a second that it lives.
+    """
 
     def __init__(self, config: uvicorn.Config, started: Callable[[str, int], None]) -> None:
         super().__init__(config)
         self._announce = started
+        self._supervisor = supervisor.Supervisor(os.environ)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Listen, then tell where."""
@@ -145,6 +151,7 @@ class Server(uvicorn.Server):
             place = self.servers[0].sockets[0].getsockname()
             host, port = (place, 0) if isinstance(place, str) else place[:2]
             self._announce(host, port)
+            self._supervisor.tell(supervisor.READY)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to drain; another signal doesn't cut it short, its bound does."""
@@ -155,10 +162,12 @@ class Server(uvicorn.Server):
         """Sweep the connections once a second."""
         if counter % _TICKS_PER_SECOND == 0:
             self._sweep()
+            self._supervisor.alive()
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain. There are no more ticks, and a request that never ends must not hold it up."""
+        self._supervisor.tell(supervisor.STOPPING)
         sweeping = asyncio.create_task(self._keep_sweeping())
         try:
             await super().shutdown(sockets=sockets)
