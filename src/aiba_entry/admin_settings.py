@@ -10,7 +10,7 @@ from hashlib import sha256
 from typing import Final
 
 _HASH: Final = re.compile(r"\$2[aby]\$(?P<cost>[0-9]{2})\$[./A-Za-z0-9]{53}")
-_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f]{1,100}@[^@\s\x00-\x1f]{1,99}")
+_EMAIL: Final = re.compile(r"[^@\s\x00-\x1f:;,<>()\[\]\\\"]{1,100}@[\w.-]{1,99}")
 _OTHERS: Final = ("ADMIN_JWT_SECRET_NEXT", "ADMIN_JWT_SECRET_PREVIOUS")
 _MIN_COST: Final = 10
 _MAX_COST: Final = 16

@@ -50,6 +50,7 @@ class TelegramNotifier:
         """Send as the bot that has the token, by the bot API at `base_url`."""
         # Its log lines would tell the URL, and with it the token.
         logging.getLogger("httpx").setLevel(logging.WARNING)
+        self._token = token
         self._url = f"{base_url.rstrip('/')}/bot{token}/sendMessage"
         self._timeout_s = timeout_s
         self._client = httpx.AsyncClient(timeout=timeout_s, transport=transport)
@@ -80,7 +81,7 @@ class TelegramNotifier:
         if status == _TOO_MANY:
             raise NotNow("Telegram asks for a pause", retry_after_ms=_pause_ms(answer))
         if status in _HOPELESS:
-            raise Undeliverable(f"Telegram: {answer.get('description') or status}")
+            raise Undeliverable(f"Telegram: {self._told(answer) or status}")
         raise Unavailable(f"Telegram answered {status}")
 
     async def _post(self, message: Mapping[str, Any]) -> tuple[int, Mapping[str, Any]]:
@@ -96,6 +97,11 @@ class TelegramNotifier:
         except ValueError:
             told = None
         return answer.status_code, told if isinstance(told, dict) else {}
+
+    def _told(self, answer: Mapping[str, Any]) -> str:
+        """Return what a refusal says, kept with the letter: whatever repeats the token is cut."""
+        told = str(answer.get("description") or "")
+        return "a refusal that repeats the token" if self._token.partition(":")[2] in told else told
 
 
 def text_of(letter: Letter) -> str:

@@ -28,6 +28,7 @@ from aiba_entry.signer.app import SIGN
 from aiba_entry.signer.service import Parts, listener_of, open_parts, signer_app
 from aiba_entry.signer.settings import ServiceSettings, SignerFaults
 from aiba_entry.signer.tokens import read_tokens
+from aiba_entry.variables import Variables
 
 SET_ORACLE = 0x6D7D6C8F
 """The op of the message with which a vault's owner names another key to believe."""
@@ -50,7 +51,8 @@ def serve() -> None:
         click.echo(refusal("SIGNER_NOT_READY", _findings(faults)), err=True)
         raise SystemExit(EX_CONFIG) from None
     settings = parts.settings
-    hidden = [os.environ.get(name, "").strip() for name in environment.SECRETS]
+    variables = Variables(os.environ)
+    hidden = [variables.secret(name) for name in environment.SECRETS]
     configure_logging(settings.log_level, stream=sys.stderr, secrets=[*filter(None, hidden)])
     listener = _listener_or_exit(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -153,6 +153,17 @@ def test_d60_every_login_is_on_record_without_its_password(game: Game) -> None:
     assert PASSWORD not in text
 
 
+def test_what_is_no_email_is_not_put_on_record(game: Game) -> None:
+    """It may be a password, or a database's URI, that was pasted into the wrong field."""
+    uri = "mongodb://aiba:a-word-of-the-database@db1,db2/aiba"
+    for email in (PASSWORD, uri):
+        assert refusal_of(attempt(game, email, WRONG), 401) == "invalid credentials"
+    text = Panel(game).get("/api/admin/audit").text
+    assert text.count('"adminEmail":"-"') == 2
+    assert PASSWORD not in text
+    assert "a-word-of" not in text
+
+
 def test_the_service_answers_while_passwords_are_compared(
     game: Game, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -193,6 +193,13 @@ def test_whoever_has_no_chat_gets_nothing(subject: str) -> None:
     assert api.asked == []
 
 
+def test_a_refusal_that_repeats_the_token_is_not_kept() -> None:
+    """The reason is stored with the letter and shown to operators."""
+    told = f"Bad Request: POST /bot{TOKEN}/sendMessage"
+    failure = BotApi((400, answer(ok=False, description=told))).failure()
+    assert str(failure) == "Telegram: a refusal that repeats the token"
+
+
 @pytest.mark.parametrize("topic", Topic)
 def test_every_topic_has_a_text(topic: Topic) -> None:
     """With what there is to say."""

@@ -12,7 +12,7 @@ from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.decision import Principal, Refused, Role
 from aiba_domain.instants import SECOND
 from aiba_domain.ports import Clock, RateLimiter, Reader, Store, Verdict
-from aiba_entry.admin_settings import AdminSettings, normal_email
+from aiba_entry.admin_settings import AdminSettings, is_email, normal_email
 from aiba_entry.http.admin.tokens import AdminTokens
 from aiba_entry.http.errors import ApiError
 from aiba_entry.passwords import Passwords, cost_of, dummy_hash
@@ -24,6 +24,9 @@ BY_ADDRESS: Final = 20
 
 LOCKOUT: Final = "admin-login"
 """The limit that attempts at an account are counted under in the metrics."""
+
+NO_EMAIL: Final = "-"
+"""Who is on record where no email was given: what stands in its place may be a password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +82,8 @@ class LoginDesk:
         too many log in at once.
         """
         email = normal_email(email)
+        if not is_email(email):
+            email = NO_EMAIL
         await self._admit_address(email, request)
         attempt = self._attempt(email, await self._account(email))
         fits = await self._passwords.match(password, attempt.password_hash)
