@@ -190,7 +190,12 @@ def decide_log_out(
     if state.revoked_at is not None:
         return Accepted(reply=state)
     revoked = replace(state, revoked_at=context.now)
-    return Accepted(reply=revoked, changed=(revoked,))
+    change = AuditChange(
+        subject=f"admin:{revoked.email}",
+        before={"revokedAt": None},
+        after={"revokedAt": revoked.revoked_at},
+    )
+    return Accepted(reply=revoked, changed=(revoked,), audit=(change,))
 
 
 def decide_deny(_state: None, command: Deny, _context: Context) -> Accepted[None] | Refused:

@@ -198,7 +198,9 @@ class Forecast:
         guild = None
         if mode.needs_guild:
             mine, theirs = self._below(_POOLED), self._below(_POOLED)
-            guild = GuildMatch(my_id="a", my_count=mine, their_id="b", their_count=theirs)
+            # A guild that has pooled nothing is nobody's opponent.
+            rival = "b" if theirs else ""
+            guild = GuildMatch(my_id="a", my_count=mine, their_id=rival, their_count=theirs)
         inputs = BattleInputs(
             battle_id="",
             player_id=str(someone.number),

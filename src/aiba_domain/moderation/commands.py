@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from typing import Final
 
 from aiba_domain.administration.model import AuditChange, plain
@@ -31,10 +32,10 @@ class StandingReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BanPlayer(Command[StandingReply]):
-    """Ban a player for some minutes, known to the service or not."""
+    """Ban a player for some minutes, known to the service or not; parts of a ms are left out."""
 
     player_id: str
-    minutes: int
+    minutes: int | Fraction
     reason: str
 
 
@@ -110,7 +111,7 @@ def decide_ban_player(
         return Refused(code="validation_error", details={"minutes": "min:1"})
     if command.minutes > MAX_BAN_MINUTES:
         return Refused(code="validation_error", details={"minutes": f"max:{MAX_BAN_MINUTES}"})
-    until = context.now + command.minutes * MINUTE
+    until = context.now + int(command.minutes * MINUTE)
     ban = Ban(reason=command.reason, by=context.principal.id, since=context.now, until=until)
     player = state.player or new_player(command.player_id, None, context.now)
     return _player_standing(replace(player, ban=ban, updated_at=context.now), state)

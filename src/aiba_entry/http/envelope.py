@@ -104,7 +104,7 @@ class WireError(msgspec.Struct):
 
     code: str
     message: str
-    details: dict[str, Any] | str | msgspec.UnsetType = msgspec.UNSET
+    details: dict[str, Any] | list[str] | str | msgspec.UnsetType = msgspec.UNSET
 
 
 class ErrorEnvelope(msgspec.Struct):

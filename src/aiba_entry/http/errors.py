@@ -14,6 +14,7 @@ from litestar.exceptions import (
 )
 from litestar.types import ExceptionHandlersMap
 
+from aiba_domain.economy.config import UNKNOWN
 from aiba_domain.errors import DomainError
 from aiba_domain.ports import Unavailable
 from aiba_entry.http.context import context_of
@@ -181,9 +182,12 @@ def exception_handlers() -> ExceptionHandlersMap:
 def refusal_reply(code: str, details: Mapping[str, object], request_id: str) -> Reply:
     """Answer a refusal of the domain; its facts go into `details`, under the code's status.
 
-    A refusal whose one fact is a `detail` has that text for its details, as clients know it.
+    A refusal whose one fact is a `detail` has that text for its details, as clients know it; that
+    of unknown fields has the list of their names.
     """
-    facts = details["detail"] if details.keys() == _TOLD else details
+    facts: object = details["detail"] if details.keys() == _TOLD else details
+    if code == UNKNOWN:
+        facts = list(details)
     return error_reply(STATUS_OF_CODE.get(code, _FALLBACK_REFUSAL), code, request_id, details=facts)
 
 

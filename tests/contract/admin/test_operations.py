@@ -8,6 +8,7 @@ import pytest
 
 from aiba_domain.battle.mode_commands import SeedModes
 from aiba_domain.brokers.minting import MintJob, MintStatus
+from aiba_domain.instants import iso
 from aiba_domain.money import Currency
 from tests.contract.game.support import ABSENT_ID, DAY, MINUTE, Game, data_of, error_of
 from tests.support import admins
@@ -250,6 +251,13 @@ def test_a_ban_has_an_end_that_is_a_date(shared: Panel, minutes: float) -> None:
     """Half a minute and no minute are no ban."""
     refused = shared.post(f"{MOD}/ban-user", telegramId="1", minutes=minutes)
     assert set(error_of(refused, 400, "validation_error")) == {"minutes"}
+
+
+def test_a_ban_is_as_long_as_it_says(root: Panel) -> None:
+    """Minutes may have a fraction, which counts to the millisecond."""
+    for minutes, ms in ((1, 60_000), (1.5, 90_000), (1.00001, 60_000), (2.0005, 120_030)):
+        card = data_of(root.post(f"{MOD}/ban-user", telegramId="7", minutes=minutes))
+        assert card["bannedUntil"] == iso(root.game.clock.now() + ms)
 
 
 def test_badges_are_replaced(root: Panel) -> None:

@@ -1,5 +1,6 @@
 """Admins' routes of moderation: who is flagged, bans, badges."""
 
+from fractions import Fraction
 from typing import Annotated, Any
 
 import msgspec
@@ -27,7 +28,7 @@ from aiba_entry.http.context import context_of
 from aiba_entry.http.documents import BattleOut, BrokerOut
 from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
 from aiba_entry.http.errors import ApiError
-from aiba_entry.http.validation import Body, EmptyBody, ObjectId, query_text, text, whole
+from aiba_entry.http.validation import Body, EmptyBody, ObjectId, query_text, text
 from aiba_entry.http.wire import battle_json, broker_json
 
 _Request = Request[Any, Any, Any]
@@ -42,7 +43,7 @@ class BanUserBody(Body):
     """Whom to ban, for how long, and why."""
 
     telegram_id: _TelegramId
-    minutes: Annotated[int, whole(1, MAX_BAN_MINUTES)] = _DAY_MINUTES
+    minutes: Annotated[float, msgspec.Meta(ge=1, le=MAX_BAN_MINUTES)] = _DAY_MINUTES
     reason: Annotated[str, text(200)] = "banned"
 
 
@@ -145,7 +146,9 @@ class AdminModeration(Controller):
         admin_queries: NamedDependency[AdminQueries],
     ) -> Reply:
         """Ban a player from everything for some minutes, known to the service or not."""
-        command = BanPlayer(player_id=data.telegram_id, minutes=data.minutes, reason=data.reason)
+        # The shortest text of a double is the number that was written.
+        minutes = Fraction(repr(data.minutes))
+        command = BanPlayer(player_id=data.telegram_id, minutes=minutes, reason=data.reason)
         await _judge(pipeline, admin, command)
         return await _card(data.telegram_id, request, admin_queries)
 
