@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from itertools import islice
 from typing import (
@@ -26,20 +27,24 @@ from litestar.typing import FieldDefinition
 from msgspec import Meta
 
 from aiba_entry.http.errors import InvalidRequest
+from aiba_entry.http.readable import CONTROL, fault_in
 from aiba_entry.http.texts import INVALID, text_of
 
 T = TypeVar("T")
 
 MALFORMED: Final = "malformed JSON"
+UNKNOWN: Final = "unknown"
 _MAX_DETAILS: Final = 16
 _MAX_NAME: Final = 64
 _LONGEST_INTEGER: Final = 40
+_MOST_EXPLAINED: Final = 64 * 1024
 # The clients' own idea of white space; it is trimmed off every text.
 _BLANKS: Final = (
     "\t\n\v\f\r \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
     "\u2028\u2029\u202f\u205f\u3000\ufeff"
 )
-_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+# How the description says that a text holds no control characters.
+_READABLE: Final = r"^[^\x00-\x1F\x7F-\x9F]*$"
 _OBJECT_ID: Final = re.compile(r"[0-9a-fA-F]{24}")
 _decode: Final = msgspec.json.Decoder().decode
 
@@ -48,14 +53,22 @@ ObjectId = Annotated[str, Meta(pattern="^[0-9a-fA-F]{24}$", extra={"text": "obje
 """An id: 24 hex digits; read in either case, lower case from there on."""
 
 RequestId = Annotated[
-    str, Meta(max_length=4096, description="Idempotency key: 1 to 128 of a-z A-Z 0-9 . _ : -")
+    str,
+    Meta(
+        max_length=4096,
+        extra_json_schema={
+            "description": "Idempotency key: 1 to 128 of a-z A-Z 0-9 . _ : -",
+            "extra": {"min_length": 1, "max_length": 128, "pattern": "^[a-zA-Z0-9._:-]+$"},
+        },
+    ),
 ]
 """An idempotency key as it came in. What makes it valid is the domain's to judge, once."""
 
 
 def text(longest: int, shortest: int = 1) -> Meta:
     """Return the bounds of a text field in characters, for `Annotated[str, ...]`."""
-    return Meta(min_length=shortest, max_length=longest)
+    told = {"extra": {"pattern": _READABLE}}
+    return Meta(min_length=shortest, max_length=longest, extra_json_schema=told)
 
 
 def whole(least: int, most: int) -> Meta:
@@ -141,7 +154,8 @@ def read_body(raw: bytes, shape: type[T]) -> T:
 
     Texts are trimmed; null and "" count as absent; "true" and "false" are booleans and mean what
     they say; ids come out in lower case. Of a repeated key the last counts. Texts hold no control
-    characters and no lone surrogates.
+    characters and no lone surrogates; a field is no deeper than `MAX_DEPTH`. What isn't asked for
+    is refused unread.
     """
     try:
         fields = _decode(raw)
@@ -155,20 +169,22 @@ def read_body(raw: bytes, shape: type[T]) -> T:
 def read_fields(fields: Mapping[str, object], shape: type[T]) -> T:
     """Return decoded JSON fields as a `shape`, under the rules of `read_body`."""
     mends = _mends(cast("type", shape))
+    taken = _taken(cast("type", shape))
     cleaned: dict[str, object] = {}
     faults: dict[str, str] = {}
     for name, value in fields.items():
+        if len(faults) == _MAX_DETAILS:
+            break
         if isinstance(value, str):
             value = value.strip(_BLANKS)  # noqa: PLW2901 - the trimmed text is the value
             if not value:
                 continue
-            if _CONTROL.search(value):
-                faults[name] = "pattern"
-                continue
         elif value is None:
             continue
-        elif isinstance(value, dict | list) and _unreadable(value):
-            faults[name] = "pattern"
+        # Nobody looks inside of what isn't asked for: that could be made to take long.
+        fault = UNKNOWN if taken is not None and name not in taken else fault_in(value)
+        if fault is not None:
+            faults[name] = fault
             continue
         mend = mends.get(name)
         cleaned[name] = value if mend is None else mend(value)
@@ -183,7 +199,7 @@ def read_fields(fields: Mapping[str, object], shape: type[T]) -> T:
 def query_text(value: str | None, field: str) -> str | None:
     """Return a text of the query trimmed, None for a blank one, or raise InvalidRequest."""
     trimmed = (value or "").strip(_BLANKS)
-    if _CONTROL.search(trimmed):
+    if CONTROL.search(trimmed):
         raise InvalidRequest({field: "pattern"})
     return trimmed or None
 
@@ -201,6 +217,13 @@ def _fields_of(shape: type) -> Mapping[str, msgspec.inspect.Field]:
     if not isinstance(described, msgspec.inspect.StructType):
         raise TypeError(f"{shape} is no Struct")
     return {field.encode_name: field for field in described.fields}
+
+
+@lru_cache(maxsize=512)
+def _taken(shape: type) -> AbstractSet[str] | None:
+    """Return the names of the fields that are taken, None where any is."""
+    closed = cast("type[msgspec.Struct]", shape).__struct_config__.forbid_unknown_fields
+    return _fields_of(shape).keys() if closed else None
 
 
 @lru_cache(maxsize=512)
@@ -250,7 +273,7 @@ def _faults(cleaned: Mapping[str, object], shape: type, known: Mapping[str, str]
     for name, value in cleaned.items():
         field = fields.get(name)
         if field is None:
-            faults[name] = "unknown"
+            faults[name] = UNKNOWN
             continue
         try:
             msgspec.convert(value, hints[field.name])
@@ -276,31 +299,18 @@ def _presentable(faults: Mapping[str, str]) -> dict[str, str]:
 
 
 def _why_malformed(raw: bytes) -> dict[str, str]:
-    """Return which field makes a body unreadable, where a laxer reader can tell."""
+    """Return which field makes a body unreadable, where a laxer reader can soon tell."""
+    if len(raw) > _MOST_EXPLAINED:
+        return {"body": MALFORMED}
     try:
         fields = json.loads(raw.decode(), strict=False, parse_int=_bounded_int)
     except (ValueError, RecursionError):
         return {"body": MALFORMED}
     if not isinstance(fields, dict):
         return {"body": MALFORMED}
-    words = ((name, _unreadable(value)) for name, value in fields.items())
+    words = ((name, fault_in(value)) for name, value in fields.items())
     return _presentable({name: word for name, word in words if word}) or {"body": MALFORMED}
 
 
 def _bounded_int(digits: str) -> float | int:
     return int(digits) if len(digits) <= _LONGEST_INTEGER else math.inf
-
-
-def _unreadable(value: object) -> str | None:
-    """Return the fault of a value that can't be kept as it is, or that of something inside it."""
-    if isinstance(value, str):
-        return "pattern" if _CONTROL.search(value) else None
-    if isinstance(value, float):
-        return None if math.isfinite(value) else "number"
-    if isinstance(value, dict):
-        return next(
-            (word for part in (*value, *value.values()) if (word := _unreadable(part))), None
-        )
-    if isinstance(value, list):
-        return next((word for part in value if (word := _unreadable(part))), None)
-    return None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from aiba_domain.brokers.model import Stat
 from aiba_entry.http.errors import InvalidRequest
+from aiba_entry.http.readable import MAX_DEPTH
 from aiba_entry.http.validation import (
     Body,
     ObjectId,
@@ -167,6 +168,26 @@ def test_unreadable_value_is_named(raw: str, field: str) -> None:
 def test_d62_malformed_json_is_a_fault_of_the_body(raw: bytes) -> None:
     """What is no JSON is said to be that."""
     assert faults(raw) == {"body": "malformed JSON"}
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 200, 480, 700, 960, 1000, 3000])
+@pytest.mark.parametrize("name", ["tags", "caps", "nope"])
+@pytest.mark.parametrize(("opening", "closing"), [("[", "]"), ('{"a":', "}")])
+def test_no_depth_is_too_much(depth: int, name: str, opening: str, closing: str) -> None:
+    """Whatever of it the parser takes, the reader refuses; neither runs out of stack."""
+    deep = opening * depth + "1" + closing * depth
+    found = faults(f'{{"brokerId":"{BROKER}","{name}":{deep}}}')
+    too_deep = {name: f"maxDepth:{MAX_DEPTH}"} if name != "nope" else {name: "unknown"}
+    assert found in (too_deep, {"body": "malformed JSON"})
+    assert depth > 900 or found == too_deep
+
+
+def test_what_is_not_asked_for_is_not_looked_into(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long list costs its sender nothing; so it must cost nothing here."""
+    looked: list[object] = []
+    monkeypatch.setattr("aiba_entry.http.validation.fault_in", looked.append)
+    assert faults_of(nope=[1, 2], tags=[1]) == {"nope": "unknown", "tags": "string"}
+    assert looked == [BROKER, [1]]
 
 
 @pytest.mark.parametrize("raw", ["[]", "null", "1", '"x"', "true"])
