@@ -21,7 +21,8 @@ from click.testing import CliRunner
 
 from aiba_entry.cli.main import main
 from aiba_entry.forms import whole
-from aiba_entry.http.server import DRAIN_SECONDS, READ_SECONDS
+from aiba_entry.http.protocol import READ_SECONDS
+from aiba_entry.http.server import DRAIN_SECONDS
 from aiba_entry.readiness.judgment import judge
 from aiba_entry.signer.settings import read_service
 from aiba_entry.variables import SecretFile
@@ -279,7 +280,8 @@ SETTINGS: Final = {each["metadata"]["name"]: each["data"] for each in of_kind("C
 def settings_of(workload: dict[str, Any]) -> dict[str, str]:
     """Return the variables of a workload."""
     (container,) = containers(workload)
-    names = [each["configMapRef"]["name"] for each in container["envFrom"]]
+    references = [each["configMapRef"] for each in container["envFrom"]]
+    names = [each["name"] for each in references if not each.get("optional")]
     return {name: text for each in names for name, text in SETTINGS[each].items()}
 
 
@@ -445,6 +447,7 @@ def test_every_command_of_the_page_is_one_that_there_is() -> None:
         assert named(line.split()[1:]), line
     for line in typed:
         a_file = line.replace("/etc/aiba/signer-policy.toml", str(DEPLOY / "Dockerfile"))
+        a_file = re.sub(r"/etc/aiba/secrets$", str(DEPLOY), a_file.strip())
         words = shlex.split(a_file)
         assert is_command(words[1:], environ), line
     for path in re.findall(r"\b(deploy/[\w./-]+\w)", page):

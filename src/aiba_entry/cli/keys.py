@@ -12,6 +12,7 @@ import click
 
 from aiba_entry.cli.doctor import read_env_file
 from aiba_entry.keys.change import OutOfTurn, Rotation, Step, signer_line
+from aiba_entry.keys.keepers import ByHand, DropIn, EnvFile, Keeper, KeeperFault, Manifest
 from aiba_entry.keys.kinds import GIVEN, KINDS, OWN, Kind, public_part
 from aiba_entry.keys.shelf import Shelf, ShelfFault, file_in
 from aiba_entry.keys.status import SecretStatus, status
@@ -19,6 +20,7 @@ from aiba_entry.keys.status import SecretStatus, status
 _NAME: Final = click.Choice(list(KINDS))
 _DIRECTORY: Final = click.Path(exists=True, file_okay=False, path_type=Path)
 _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
+_NEW: Final = click.Path(dir_okay=False, path_type=Path)
 _DAY_S: Final = 86_400
 
 
@@ -30,8 +32,9 @@ def keys() -> None:
 @keys.command()
 @click.argument("name", type=_NAME, required=False)
 @click.option("--all", "everything", is_flag=True, help="Make each that an API makes for itself.")
+@click.option("--small", is_flag=True, help="Name the files in small letters, as deploy/ has them.")
 @click.option("--out", type=_DIRECTORY, help="Write into new files here, and print their lines.")
-def generate(*, name: str | None, everything: bool, out: Path | None) -> None:
+def generate(*, name: str | None, everything: bool, small: bool, out: Path | None) -> None:
     """Make the secret NAME, in the length and form that it has to have.
 
     Without --out it is printed. With it, it goes into a file of its owner alone that is named like
@@ -45,7 +48,7 @@ def generate(*, name: str | None, everything: bool, out: Path | None) -> None:
             raise click.ClickException(f"{kind.name} isn't made here: {kind.origin}")
         value = kind.make()
         if out is not None:
-            _write(kind, value, out, keep=everything)
+            _write(kind, value, file_in(out, kind.name, small=small), keep=everything)
         else:
             click.echo(f"{kind.name}={value}" if everything else value)
             _tell_other_end(kind, value)
@@ -57,29 +60,46 @@ def generate(*, name: str | None, everything: bool, out: Path | None) -> None:
 @click.argument("name", type=_NAME)
 @click.option("--dir", "folder", type=_DIRECTORY, help="Where the file NAME is.")
 @click.option("--env-file", type=_FILE, help="The service's variables; it is kept in step.")
+@click.option("--drop-in", type=_NEW, help="A drop-in of the systemd unit; it is kept in step.")
+@click.option("--kubernetes", type=_NEW, help="Where to write what `kubectl apply` takes.")
+@click.option("--namespace", default="aiba", help="The cluster's namespace.", show_default=True)
+@click.option("--given", is_flag=True, help="Read the new value from standard input.")
 @click.option("--use", "step", flag_value=Step.USE, help="Bring the announced one into use.")
 @click.option("--finish", "step", flag_value=Step.FINISH, help="Let the one before go.")
 @click.option("--back", "step", flag_value=Step.BACK, help="Use the one before again.")
 @click.option("--drop", "step", flag_value=Step.DROP, help="Let the announced one go.")
 @click.option("--leaked", "step", flag_value=Step.LEAKED, help="Without overlap: it is stolen.")
-@click.option("--unchecked", is_flag=True, help="Don't look which root the open epoch is of.")
-def rotate(
-    *, name: str, folder: Path | None, env_file: Path | None, step: str | None, unchecked: bool
+@click.option("--unchecked", is_flag=True, help="Don't look whether the one to go is needed.")
+def rotate(  # noqa: PLR0913 - the command's options
+    *,
+    name: str,
+    folder: Path | None,
+    env_file: Path | None,
+    drop_in: Path | None,
+    kubernetes: Path | None,
+    namespace: str,
+    given: bool,
+    step: str | None,
+    unchecked: bool,
 ) -> None:
     """Put another secret in the place of NAME, a step at a time, and say what to do next.
 
     Without a step it begins. A step that was cut short by a death goes on when it is asked for
     again, and one that is done already changes nothing. The file is NAME in --dir, or
-    the one that NAME_FILE names in the environment or in --env-file.
+    the one that NAME_FILE names in the environment or in --env-file. --drop-in and --kubernetes go
+    with --dir.
     """
     kind = KINDS[name]
     environ = os.environ if env_file is None else read_env_file(env_file)
+    keeper = _keeper(kind, env_file, drop_in, kubernetes, folder=folder, namespace=namespace)
     shelf = Shelf(_path_of(kind, folder, environ))
-    rotation = Rotation(kind, shelf, env_file=env_file, environ=None if unchecked else environ)
+    rotation = Rotation(
+        kind, shelf, keeper=keeper, environ=None if unchecked else environ, given=given
+    )
     try:
         with shelf.held():
             stage = rotation.go(Step(step) if step else Step.BEGIN, _given_value)
-    except (ShelfFault, OutOfTurn) as fault:
+    except (ShelfFault, OutOfTurn, KeeperFault) as fault:
         raise click.ClickException(str(fault)) from None
     for line in rotation.advice(stage):
         click.echo(line)
@@ -105,6 +125,30 @@ def show(*, env_file: Path | None, as_json: bool) -> None:
         click.echo(f"{each.name}  {made}  {each.source}{age}{overlap}{findings}")
 
 
+def _keeper(
+    kind: Kind,
+    env_file: Path | None,
+    drop_in: Path | None,
+    kubernetes: Path | None,
+    *,
+    folder: Path | None,
+    namespace: str,
+) -> Keeper:
+    """Return what names the files, in the one form that is asked for."""
+    if sum(each is not None for each in (env_file, drop_in, kubernetes)) > 1:
+        raise click.UsageError("one of --env-file, --drop-in and --kubernetes")
+    if env_file is not None:
+        return EnvFile(kind.program, env_file)
+    if (drop_in or kubernetes) is not None and folder is None:
+        raise click.UsageError("--drop-in and --kubernetes need --dir")
+    if drop_in is not None:
+        return DropIn(kind.program, drop_in.absolute())
+    if kubernetes is not None and folder is not None:
+        path = kubernetes.absolute()
+        return Manifest(kind.program, path, folder=folder.absolute(), namespace=namespace)
+    return ByHand(kind.program)
+
+
 def _document(each: SecretStatus) -> dict[str, object]:
     told = asdict(each)
     return {
@@ -117,8 +161,8 @@ def _document(each: SecretStatus) -> dict[str, object]:
     }
 
 
-def _write(kind: Kind, value: str, out: Path, *, keep: bool) -> None:
-    shelf = Shelf(file_in(out, kind.name))
+def _write(kind: Kind, value: str, path: Path, *, keep: bool) -> None:
+    shelf = Shelf(path)
     try:
         with shelf.held():
             if keep and shelf.path.exists():
@@ -136,6 +180,8 @@ def _tell_other_end(kind: Kind, value: str) -> None:
         click.echo(f"line for SIGNER_TOKENS_FILE: {signer_line(value)}", err=True)
     elif kind.name == "ORACLE_PRIVATE_KEY_HEX":
         click.echo(f"its public part, for the vault: {public_part(value)}", err=True)
+    elif kind.name == "ORACLE_SIGNER_AUDIT_KEY_HEX":
+        click.echo(f"its public part, to verify the log by: {public_part(value)}", err=True)
 
 
 def _path_of(kind: Kind, folder: Path | None, environ: Mapping[str, str]) -> Path:

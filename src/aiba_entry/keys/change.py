@@ -1,25 +1,31 @@
 """The steps by which one secret takes another's place, and what an operator does between them."""
 
 import asyncio
+import re
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from aiba_adapters.signing.audit_log import AuditLog, LogMissing
 from aiba_adapters.system.seeds import DerivedSeedSecrets
 from aiba_domain.application.upkeep import open_epoch_of
 from aiba_domain.ports import Unavailable
+from aiba_domain.signing.trail import TrailBroken
 from aiba_entry import forms
-from aiba_entry.keys.env_file import put
-from aiba_entry.keys.kinds import Change, Kind
+from aiba_entry.keys.keepers import Keeper
+from aiba_entry.keys.kinds import Change, Kind, public_part
 from aiba_entry.keys.shelf import Shelf, Stage
 from aiba_entry.overlap import NEXT, PREVIOUS
 from aiba_entry.settings import Settings, SettingsError, load
+from aiba_entry.signer.environment import LOG
 from aiba_entry.stores import StoreUnusable, has_store, open_store
 
 _BOT: Final = "TELEGRAM_BOT_TOKEN"
 _SEED: Final = "BATTLE_SEED_SECRET"
+_KEPT: Final = (Change.AT_ONCE, Change.HANDED_OVER)
+_KEY: Final = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Step(StrEnum):
@@ -38,27 +44,32 @@ class OutOfTurn(Exception):  # noqa: N818 - named for what was done with the ste
 
 
 class Rotation:
-    """The change of one secret, whose files and variables are kept in step."""
+    """The change of one secret, whose files and what names them are kept in step."""
 
     def __init__(
         self,
         kind: Kind,
         shelf: Shelf,
         *,
-        env_file: Path | None,
+        keeper: Keeper,
         environ: Mapping[str, str] | None,
+        given: bool = False,
     ) -> None:
-        """Change what is on the shelf; without `environ` no store is asked about its open epoch."""
+        """Change what is on the shelf; without `environ` neither store nor log is looked into.
+
+        With `given` the new value comes from outside, though it could be made here.
+        """
         self._kind = kind
         self._shelf = shelf
-        self._env_file = env_file
+        self._keeper = keeper
         self._environ = environ
+        self._given = given
         self._gone = ""
 
     def go(self, step: Step, ask: Callable[[Kind], str]) -> Stage:
         """Do a step, or what a death has left of it, and return how far the change has come.
 
-        `ask` is asked for a value that isn't made here. Raises OutOfTurn and ShelfFault.
+        `ask` is asked for a value that isn't made here. Raises OutOfTurn, ShelfFault, KeeperFault.
         """
         if self._kind.change is Change.ELSEWHERE:
             raise OutOfTurn(f"{self._kind.name} is changed by more than a file: {self._kind.doc}")
@@ -80,12 +91,8 @@ class Rotation:
 
     def advice(self, stage: Stage) -> list[str]:
         """Return what to do now and next; no line holds a secret."""
-        name = self._kind.name
-        told = [f"{name}: {stage}"]
-        if self._env_file is None:
-            for variable, value in self._variables(stage).items():
-                told.append(f"unset {variable}" if value is None else f"set {variable}={value}")
-        return [*told, *self._next(stage)]
+        told = [f"{self._kind.name}: {stage}"]
+        return [*told, *self._keeper.to_set(self._variables(stage)), *self._next(stage)]
 
     # --- the steps ---
 
@@ -97,7 +104,7 @@ class Rotation:
             # A death had come between the files and the variables.
             return
         value = self._new(ask)
-        if self._kind.change is Change.AT_ONCE:
+        if self._kind.change in _KEPT:
             self._shelf.replace(value, keep=True)
         else:
             self._shelf.drop(self._shelf.previous)
@@ -110,8 +117,10 @@ class Rotation:
         self._keep_variables(Stage.STEADY)
         self._shelf.drop(self._shelf.next)
         self._shelf.drop(self._shelf.previous)
-        # Battles of the open epoch are under the stolen root, and have to be revealed by it.
-        self._shelf.replace(value, keep=self._kind.name == _SEED)
+        # Battles of the open epoch are under the stolen root, and have to be revealed by it; and a
+        # log has to be handed over by the stolen key.
+        keep = self._kind.name == _SEED or self._kind.change is Change.HANDED_OVER
+        self._shelf.replace(value, keep=keep)
 
     def _use(self, stage: Stage) -> None:
         if stage is Stage.STEADY:
@@ -125,7 +134,7 @@ class Rotation:
         if stage in (Stage.ANNOUNCED, Stage.RETURNING, Stage.TAKING):
             raise OutOfTurn("the new one isn't in use yet")
         if stage is Stage.IN_USE:
-            self._require_own_epoch()
+            self._require_no_need()
             self._gone = self._shelf.value(self._shelf.previous)
         # The variable first: a process that starts meanwhile must not look for the file.
         self._keep_variables(Stage.STEADY)
@@ -147,14 +156,17 @@ class Rotation:
         if stage not in (Stage.ANNOUNCED, Stage.STEADY):
             raise OutOfTurn("the new one is in use: --back first, and restart")
         if stage is Stage.ANNOUNCED:
-            self._require_own_epoch()
+            self._require_no_need()
             self._gone = self._shelf.value(self._shelf.next)
         self._keep_variables(Stage.STEADY)
         self._shelf.drop(self._shelf.next)
 
     def _new(self, ask: Callable[[Kind], str]) -> str:
         """Return a new value, which must be another one than that in use."""
-        value = self._kind.make() if self._kind.make else ask(self._kind)
+        make = self._kind.make
+        value = ask(self._kind) if make is None or self._given else make()
+        if make is not None:
+            _check_form(self._kind, value)
         used = self._shelf.value(self._shelf.path)
         if self._kind.name == _BOT:
             _check_bot_token(value, used)
@@ -164,12 +176,24 @@ class Rotation:
 
     # --- what has to be so ---
 
-    def _require_own_epoch(self) -> None:
-        """Refuse to let a root go while an epoch is open that it alone can reveal."""
-        if self._kind.name != _SEED or self._environ is None:
+    def _require_no_need(self) -> None:
+        """Refuse to let go what an open epoch, or the signer's log, needs still."""
+        if self._environ is None:
             return
+        if self._kind.name == _SEED:
+            self._require_own_epoch(self._environ)
+        elif self._kind.change is Change.HANDED_OVER:
+            self._require_own_log(self._environ)
+
+    def _require_own_log(self, environ: Mapping[str, str]) -> None:
+        key = _log_key(environ.get(LOG, "").strip())
+        used = public_part(self._shelf.value(self._shelf.path))
+        if key is not None and key.hex() != used:
+            raise OutOfTurn("the log isn't signed by the one in use yet: start the signer with it")
+
+    def _require_own_epoch(self, environ: Mapping[str, str]) -> None:
         try:
-            settings = load(self._environ)
+            settings = load(environ)
         except SettingsError as error:
             text = f"the store can't be asked which root is in use (--unchecked skips it): {error}"
             raise OutOfTurn(text) from None
@@ -183,28 +207,24 @@ class Rotation:
     def _variables(self, stage: Stage) -> dict[str, str | None]:
         name, shelf = self._kind.name, self._shelf
         found: dict[str, str | None] = {f"{name}_FILE": str(shelf.path)}
-        if self._kind.change is Change.ROLLED:
-            announced = stage is Stage.ANNOUNCED
-            found[f"{name}{NEXT}_FILE"] = str(shelf.next) if announced else None
-        if self._kind.believed:
-            kept = stage is Stage.IN_USE
-            found[f"{name}{PREVIOUS}_FILE"] = str(shelf.previous) if kept else None
+        there = {
+            f"{name}{NEXT}": shelf.next if stage is Stage.ANNOUNCED else None,
+            f"{name}{PREVIOUS}": shelf.previous if stage is Stage.IN_USE else None,
+        }
+        for each in self._kind.beside:
+            path = there[each]
+            found[f"{each}_FILE"] = None if path is None else str(path)
         return found
 
     def _keep_variables(self, stage: Stage) -> bool:
-        """Bring the file of variables into step, if there is one; tell whether that changed it."""
-        if self._env_file is None:
-            return False
-        try:
-            return put(self._env_file, self._variables(stage))
-        except (OSError, UnicodeDecodeError):
-            raise OutOfTurn(f"{self._env_file.name} can't be changed") from None
+        """Bring what names the files into step; tell whether that changed it."""
+        return self._keeper.put(self._variables(stage))
 
     def _next(self, stage: Stage) -> list[str]:
         again = f"aiba keys rotate {self._kind.name}"
         over = self._kind.over
         ends = self._kind.change is Change.TWO_ENDS
-        restart = "restart every API process, one after another"
+        restart = self._keeper.to_restart()
         if stage in (Stage.TAKING, Stage.RETURNING):
             step = Step.USE if stage is Stage.TAKING else Step.BACK
             return [f"it was cut short: {again} --{step}"]
@@ -212,24 +232,52 @@ class Rotation:
             line = signer_line(self._shelf.value(self._shelf.next))
             return [f"add to SIGNER_TOKENS_FILE: {line}", f"then: {again} --use"]
         if stage is Stage.ANNOUNCED:
-            return [restart, f"then: {again} --use", f"not after all: {again} --drop"]
+            return [*restart, f"then: {again} --use", f"not after all: {again} --drop"]
         if stage is Stage.IN_USE:
             where = [] if self._kind.believed or ends else ["give it to whoever reads that page"]
             return [
-                restart,
+                *restart,
                 *where,
+                *self._public(),
                 f"when {over}: {again} --finish",
                 f"to go back: {again} --back",
             ]
         if ends and self._gone:
             return [f"take out of SIGNER_TOKENS_FILE: {signer_line(self._gone)}"]
-        return [restart]
+        return restart
+
+    def _public(self) -> list[str]:
+        if self._kind.change is not Change.HANDED_OVER:
+            return []
+        return [f"its public part: {public_part(self._shelf.value(self._shelf.path))}"]
 
 
 def signer_line(token: str) -> str:
     """Return the line by which the signer knows a token, without the token."""
     digest = sha256(token.encode()).hexdigest()
     return f"api-{digest[:8]} sha256:{digest}"
+
+
+def _check_form(kind: Kind, value: str) -> None:
+    """Refuse a value that this secret can't have; one that is made here never is one."""
+    weakness = forms.weakness(value)
+    if weakness is not None:
+        raise OutOfTurn(f"{kind.name} {forms.WEAK[weakness]}")
+    if kind.name.endswith("_HEX") and not _KEY.fullmatch(value):
+        raise OutOfTurn(f"{kind.name} must be 32 bytes (64 hex chars)")
+
+
+def _log_key(path: str) -> bytes | None:
+    """Return the key that signs the signer's log."""
+    try:
+        log = AuditLog(Path(path))
+        try:
+            return log.key()
+        finally:
+            log.close()
+    except (OSError, LogMissing, TrailBroken) as error:
+        text = f"{LOG} can't be asked for its key (--unchecked skips it): {error}"
+        raise OutOfTurn(text) from None
 
 
 def _check_bot_token(value: str, used: str) -> None:

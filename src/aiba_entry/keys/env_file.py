@@ -2,10 +2,11 @@
 
 import os
 import re
-import secrets
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+
+from aiba_entry.keys.replaced import write
 
 _NAME: Final = re.compile(r"\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=")
 
@@ -31,20 +32,10 @@ def put(path: Path, changes: Mapping[str, str | None]) -> bool:
     written = "".join(f"{line}\n" for line in kept)
     if written == text:
         return False
-    for left in path.parent.glob(f".{path.name}.*.draft"):
-        left.unlink()
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}.draft")
     like = path.stat()
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(written)
-            file.flush()
-            os.fchown(descriptor, like.st_uid, like.st_gid)
-            os.fchmod(descriptor, like.st_mode & 0o777)
-            os.fsync(descriptor)
-        draft.replace(path)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+
+    def keep_owner(descriptor: int) -> None:
+        os.fchown(descriptor, like.st_uid, like.st_gid)
+
+    write(path, written.encode(), mode=like.st_mode & 0o777, before=keep_owner)
     return True

@@ -9,6 +9,9 @@ from typing import Final
 
 from nacl.signing import SigningKey
 
+from aiba_entry.keys.places import API, SIGNER, Program
+from aiba_entry.overlap import NEXT, PREVIOUS
+
 _BYTES: Final = 32
 
 
@@ -21,6 +24,8 @@ class Change(StrEnum):
     """The other end knows both meanwhile, so this end changes from one to the other."""
     AT_ONCE = "at once"
     """The new one comes into use as it is put there; the one before is kept for the way back."""
+    HANDED_OVER = "handed over"
+    """As at once, but the one before, or the newer on the way back, has to agree meanwhile."""
     ELSEWHERE = "elsewhere"
     """By more than a file: a document tells how."""
 
@@ -29,8 +34,9 @@ class Change(StrEnum):
 class Kind:
     """One secret: `make` returns a new value, None where somebody else gives it, as `origin` says.
 
-    `believed` tells whether processes read a `_PREVIOUS` of it. `over` says when the one before is
-    of no use any more, `doc` which document tells of its change.
+    `believed` tells whether processes read a `_PREVIOUS` of it, and `program` which processes they
+    are. `over` says when the one before is of no use any more, `doc` which document tells of its
+    change.
     """
 
     name: str
@@ -38,8 +44,16 @@ class Kind:
     change: Change
     make: Callable[[], str] | None = None
     believed: bool = False
+    program: Program = API
     over: str = "everything that uses it has the new one"
     doc: str = "docs/runbook/rotate-secrets.md"
+
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Return the variables that processes read beside it."""
+        after = (NEXT,) if self.change in (Change.ROLLED, Change.HANDED_OVER) else ()
+        before = (PREVIOUS,) if self.believed else ()
+        return tuple(self.name + ending for ending in (*after, *before))
 
 
 def _random() -> str:
@@ -55,7 +69,7 @@ def _signing_key() -> str:
 
 
 def public_part(key_hex: str) -> str:
-    """Return the public part of an oracle's key; both are 64 hex digits."""
+    """Return the public part of a signing key; both are 64 hex digits."""
     return bytes(SigningKey(bytes.fromhex(key_hex)).verify_key).hex()
 
 
@@ -111,14 +125,17 @@ _KINDS: Final = (
         origin="made here, for the signer alone",
         make=_signing_key,
         change=Change.ELSEWHERE,
+        program=SIGNER,
         doc="docs/runbook/rotate-oracle-key.md",
     ),
     Kind(
         name="ORACLE_SIGNER_AUDIT_KEY_HEX",
         origin="made here, for the signer alone",
-        make=_random,
-        change=Change.ELSEWHERE,
-        doc="docs/signer.md",
+        make=_signing_key,
+        change=Change.HANDED_OVER,
+        believed=True,
+        program=SIGNER,
+        over="aiba signer status shows the new one as logKey",
     ),
     Kind(name="REDIS_PASSWORD", origin="made here", make=_token, change=Change.ELSEWHERE),
     Kind(name="REDIS_URL", origin="whoever runs Redis", change=Change.ELSEWHERE),
@@ -128,6 +145,7 @@ _KINDS: Final = (
         name="ORACLE_SIGNER_PKCS11_PIN",
         origin="whoever set the token up",
         change=Change.ELSEWHERE,
+        program=SIGNER,
         doc="docs/signer.md",
     ),
 )

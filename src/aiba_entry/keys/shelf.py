@@ -178,10 +178,13 @@ class Shelf:
             os.close(descriptor)
 
 
-def file_in(folder: Path, name: str) -> Path:
-    """Return where a directory keeps a secret: under its name, or that in small letters."""
-    small = folder / _small(name)
-    return small if small.exists() else folder / name
+def file_in(folder: Path, name: str, *, small: bool = False) -> Path:
+    """Return where a directory keeps a secret: under its name, or that in small letters.
+
+    Where it keeps none yet, `small` says which.
+    """
+    known = [path for path in (folder / _small(name), folder / name) if path.exists()]
+    return known[0] if known else folder / (_small(name) if small else name)
 
 
 def _small(name: str) -> str:

@@ -1,5 +1,6 @@
 """The runbook's pages about secrets, walked through with their commands as they stand."""
 
+import json
 import logging
 import os
 import re
@@ -19,8 +20,10 @@ from aiba_entry.cli.doctor import read_env_file
 from aiba_entry.cli.main import main
 from aiba_entry.readiness.judgment import judge
 from aiba_entry.settings import load
+from aiba_entry.signer import environment
 from tests.contract.process.support import PATIENCE_S
 from tests.support.ready import READY
+from tests.support.signers import AUDIT_KEY, Files
 
 ROOT: Final = Path(__file__).parents[3]
 BASH: Final = [False, pytest.param(True, marks=pytest.mark.soak)]
@@ -59,9 +62,11 @@ class Operator:
         for name, text in (("token", NEW_BOT), ("password", PASSWORD)):
             (folder / name).write_text(f"{text}\n")
         self.folder = folder
+        self.signer_env = self._signer()
         self.bash = False
         self.shell = {
             "ENV_FILE": str(self.env_file),
+            "SIGNER_ENV_FILE": str(self.signer_env),
             "SECRETS": str(self.secrets),
             "TOKEN": str(folder / "token"),
             "PASSWORD": str(folder / "password"),
@@ -71,6 +76,22 @@ class Operator:
         self.steps: Mapping[str, str] = dict(STEP.findall(text))
         assert len(self.steps) == text.count("```console"), "each block has a step of its own"
         self.done: set[str] = set()
+
+    def _signer(self) -> Path:
+        """Make a signer's store with a log that is signed, and the variables with which it runs."""
+        files, key = Files(self.folder / "signer"), self.folder / "signer" / "audit-key"
+        file = files.file()
+        file.checkpoint()
+        file.close()
+        key.write_text(bytes(AUDIT_KEY).hex())
+        path = self.folder / "signer.env"
+        variables = {
+            environment.STORE: files.store,
+            environment.LOG: files.log,
+            f"{environment.AUDIT_KEY}_FILE": key,
+        }
+        path.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+        return path
 
     def do(self, step: str) -> str:
         """Run a step's commands, none of which fails or shows a secret; return what they print."""
@@ -133,7 +154,8 @@ class Operator:
 
     def values(self) -> set[str]:
         """Return every secret there is."""
-        return {path.read_text().strip() for path in self.secrets.iterdir()} | {PASSWORD, NEW_BOT}
+        files = (*self.secrets.iterdir(), *self.folder.glob("signer/audit-key*"))
+        return {path.read_text().strip() for path in files} | {PASSWORD, NEW_BOT}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -179,6 +201,11 @@ def test_every_secret_is_rotated_as_the_page_says(operator: Operator, *, bash: b
     assert "SIGNER_TOKENS_FILE" in operator.do("signer")
     operator.do("signer-use")
     operator.do("signer-finish")
+    began = operator.do("audit")
+    assert "signer status" in began
+    (log_key,) = re.findall(r"its public part: (\w+)", began)
+    assert json.loads(operator.do("audit-look"))["logKey"] == log_key
+    operator.do("audit-finish")
     operator.do("metrics")
     operator.do("metrics-finish")
     settings = load(operator.environ)
