@@ -38,6 +38,9 @@ FEW_MEMBERS: Final = 3
 
 _SECONDS: Final = "it didn't answer in time"
 
+SHOWN: Final = 5
+"""How many problems of a database are told one by one: an empty one lacks everything."""
+
 Ask = Callable[[Settings], AsyncIterator[Finding]]
 
 
@@ -85,8 +88,11 @@ async def _store(settings: Settings) -> AsyncIterator[Finding]:
             await store.close()
         members = await _in_time(_members(connect, settings.mongo_uri))
     except mongo.Unfit as unfit:
-        for problem in unfit.problems:
+        for problem in unfit.problems[:SHOWN]:
             yield _wrong("live_store_unfit", name, problem)
+        if more := len(unfit.problems[SHOWN:]):
+            text = f"and {more} more problems of it, which aiba mongo check lists"
+            yield _wrong("live_store_unfit", name, text)
     except Unavailable as error:
         yield _wrong("live_store_unreachable", name, f"the database doesn't answer: {error}")
     else:
