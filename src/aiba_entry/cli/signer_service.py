@@ -20,7 +20,7 @@ from aiba_adapters.signing.hsm import TokenKey, TokenUnusable
 from aiba_adapters.signing.local import OracleKeyUnusable
 from aiba_domain.signing.faults import Faulty
 from aiba_entry.http.server import serve as serve_http
-from aiba_entry.logs import configure_logging
+from aiba_entry.logs import configure_logging, get_logger
 from aiba_entry.readiness.findings import EX_CONFIG, Finding
 from aiba_entry.readiness.report import refusal
 from aiba_entry.signer import environment
@@ -36,6 +36,7 @@ SET_ORACLE = 0x6D7D6C8F
 _TOKEN_BYTES = 32
 _KEY_BYTES = 32
 _MODE = 0o600
+_log = get_logger("aiba.signer")
 
 
 @click.command()
@@ -54,6 +55,8 @@ def serve() -> None:
     variables = Variables(os.environ)
     hidden = [variables.secret(name) for name in environment.SECRETS]
     configure_logging(settings.log_level, stream=sys.stderr, secrets=[*filter(None, hidden)])
+    for finding in map(_finding, parts.warnings):
+        _log.warning("readiness", variables=finding.variables, text=finding.text)
     listener = _listener_or_exit(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run(parts, listener))

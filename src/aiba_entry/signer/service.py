@@ -33,6 +33,7 @@ from aiba_entry.signer import environment
 from aiba_entry.signer import settings as names
 from aiba_entry.signer.app import SignerApp
 from aiba_entry.signer.desk import Desk
+from aiba_entry.signer.files import lent
 from aiba_entry.signer.metrics import SignerMetrics
 from aiba_entry.signer.policy import LoadedPolicy, load_policy
 from aiba_entry.signer.settings import (
@@ -57,7 +58,10 @@ _log = get_logger("aiba.signer")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a signer's service is made of, opened and found to be without fault."""
+    """What a signer's service is made of, opened and found to be without fault.
+
+    `warnings` are of what it starts with nevertheless, each `NAME: what is wrong`.
+    """
 
     settings: ServiceSettings
     tokens: Tokens
@@ -68,6 +72,7 @@ class Parts:
     reader: ToncenterReader
     tls: ssl.SSLContext | None
     metrics: SignerMetrics
+    warnings: tuple[str, ...] = ()
 
 
 class _Opener:
@@ -169,6 +174,8 @@ def open_parts(environ: Mapping[str, str]) -> Parts:
         policy = opener.policy(settings.policy, network)
         tokens, tls = opener.tokens(settings.tokens), opener.tls(settings.tls)
         reader = opener.reader(network or Network.TESTNET)
+        faults, warnings = lent(environ, network)
+        opener.faults += faults
         if opener.faults or not (key and file and network and tokens and policy and reader):
             raise SignerFaults(opener.faults)
         opened.pop_all()
@@ -182,6 +189,7 @@ def open_parts(environ: Mapping[str, str]) -> Parts:
             reader=reader,
             tls=tls,
             metrics=metrics,
+            warnings=tuple(warnings),
         )
 
 

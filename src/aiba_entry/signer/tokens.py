@@ -76,6 +76,17 @@ def read_tokens(text: str) -> Tokens:
     return Tokens(digests)
 
 
+def holds_tokens(text: str) -> bool:
+    """Tell whether a file's text has a token itself in it, and not only digests."""
+    lines = (line.split() for line in text.splitlines())
+    return any(
+        not _DIGEST.fullmatch(word)
+        for words in lines
+        if words and not words[0].startswith("#")
+        for word in words[1:]
+    )
+
+
 def load_tokens(path: Path) -> Tokens:
     """Return the tokens of a file, or raise Faulty with every fault of it."""
     try:
