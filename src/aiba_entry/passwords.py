@@ -41,15 +41,20 @@ class Passwords:
         self._most = at_once + waiting
         self._asked = 0
 
-    async def match(self, password: str, password_hash: str) -> bool:
-        """Tell whether a hash was made of a password; each call costs what its hash costs."""
+    async def match(self, password: str, password_hash: str, *, cost: int = 0) -> bool:
+        """Tell whether a hash was made of a password.
+
+        That takes what a hash of `cost` takes, also where this one is cheaper.
+        """
         if self._asked >= self._most:
             msg = "too many logins at once"
             raise Unavailable(msg, retry_after_ms=_BUSY_MS)
         self._asked += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, matches, password, password_hash)
+            return await loop.run_in_executor(
+                self._threads, _as_long_as, cost, password, password_hash
+            )
         finally:
             self._asked -= 1
 
@@ -99,6 +104,14 @@ def dummy_hash(cost: int) -> str:
     """
     letters = (secrets.choice(_LETTERS) for _ in range(_DIGEST_LENGTH))
     return bcrypt.gensalt(cost).decode() + "".join(letters)
+
+
+def _as_long_as(cost: int, password: str, password_hash: str) -> bool:
+    """Compare, and make the time up to that of a cost: each step of it takes twice as long."""
+    fits = matches(password, password_hash)
+    for cheaper in range(cost_of(password_hash), cost):
+        matches(password, dummy_hash(cheaper))
+    return fits
 
 
 def _bytes(password: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -77,6 +78,23 @@ def test_a_wrong_email_costs_what_a_wrong_password_costs(
     assert refusal_of(attempt(game, viewer.email, PASSWORD), 401) == "invalid credentials"
     assert [passwords.cost_of(each) for each in compared] == [CHEAP] * 4
     assert len(set(compared)) == 2, "a disabled account is compared with nobody's hash"
+
+
+def test_accounts_with_hashes_of_another_cost_take_no_time_of_their_own(
+    game: Game, root: Panel, compared: list[str]
+) -> None:
+    """D-28: who was given a password before the cost was raised, or lowered, can't be told so."""
+    viewer = root.make("viewer@game.example", "viewer")
+    account = game.read(lambda read: read.admin_account(viewer.email))
+    assert account is not None
+    dear = replace(account, email="dear@game.example")
+    game.put(replace(dear, password_hash=passwords.hash_of(PASSWORD, CHEAP + 2)))
+    took = []
+    for email in ("dear@game.example", viewer.email, EMAIL, "nobody@game.example"):
+        compared.clear()
+        refusal_of(attempt(game, email, WRONG), 401)
+        took.append(sum(2 ** passwords.cost_of(each) for each in compared))
+    assert took == [2 ** (CHEAP + 2)] * 4
 
 
 def test_an_account_that_is_tried_too_often_is_locked_for_a_while(

@@ -41,11 +41,12 @@ class _Attempt:
 class LoginDesk:
     """Logs admins in.
 
-    Whatever the email, one comparison of the same cost is made: for an unknown or disabled account
-    with a hash that no password fits. Whether the account was tried too often is decided after it,
-    by the trail that all processes write (`administration.lockout`), so that what was compared is
-    told to nobody then. An address that tries too often is turned away before all that; which
-    accounts there are makes no difference to it.
+    Whatever the email, comparing takes the same time: for an unknown or disabled account it is with
+    a hash that no password fits, and for one of another cost it is made up to the highest seen.
+    Whether the account was tried too often is decided after it, by the trail that all processes
+    write (`administration.lockout`), so that what was compared is told to nobody then. An address
+    that tries too often is turned away before all that; which accounts there are makes no
+    difference to it.
     """
 
     def __init__(
@@ -86,7 +87,8 @@ class LoginDesk:
             email = NO_EMAIL
         await self._admit_address(email, request)
         attempt = self._attempt(email, await self._account(email))
-        fits = await self._passwords.match(password, attempt.password_hash)
+        self.cost = max(self.cost, cost_of(attempt.password_hash))
+        fits = await self._passwords.match(password, attempt.password_hash, cost=self.cost)
         reply = await self._execute(
             email,
             request,
