@@ -39,6 +39,7 @@ CODES: Final[Mapping[str, Advice]] = MappingProxyType(
             "Set TELEGRAM_BOT_TOKEN or TELEGRAM_BOT_TOKEN_FILE to the token BotFather gave."
         ),
         "telegram_bot_token_shape": Advice("Copy the whole token from BotFather: 123456:text."),
+        "telegram_api_plaintext": Advice("Reach the bot API by https, or on this machine."),
         "max_age_missing": Advice("Set TELEGRAM_INITDATA_MAX_AGE_SECONDS, such as 900."),
         "max_age_not_a_number": Advice("Write a number of seconds, such as 900."),
         "max_age_not_positive": Advice("Write a number of seconds above 0, such as 900."),
@@ -116,6 +117,10 @@ CODES: Final[Mapping[str, Advice]] = MappingProxyType(
         "dev_switch_on": Advice("Unset it."),
         "store_not_replicated": Advice(
             "Set MONGO_URI to a replica set, or accept one machine by AIBA_STORE=sqlite.",
+            doc="docs/mongodb.md",
+        ),
+        "store_tls_unchecked": Advice(
+            "Take the option out of MONGO_URI; name the authority by tlsCAFile instead.",
             doc="docs/mongodb.md",
         ),
         "store_on_one_machine": Advice(

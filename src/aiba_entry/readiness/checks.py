@@ -36,6 +36,7 @@ DAY_S: Final = 86_400
 _PAIR: Final = ("ARENA_VAULT_ADDRESS", "AIBA_JETTON_MASTER")
 _SHORTEST_SHARED: Final = 8
 _REQUIRED: Final = "is required in prod"
+_UNCHECKED: Final = ("tlsinsecure", "tlsallowinvalidcertificates", "tlsallowinvalidhostnames")
 _OTHER_NETWORKS: Final = ("testnet", "sandbox")
 
 Check = Callable[[Variables], Iterator[Finding]]
@@ -85,6 +86,9 @@ def _telegram(variables: Variables) -> Iterator[Finding]:
         token = variables.secret(name)
         if token is not None and forms.is_short_bot_token(token):
             yield _found("telegram_bot_token_shape", name, "is too short for a bot token")
+    if _is_plaintext(variables, "TELEGRAM_API_URL"):
+        text = "must be https in prod, or on this machine: the bot's token is in every request"
+        yield _found("telegram_api_plaintext", "TELEGRAM_API_URL", text)
 
 
 def _max_age(variables: Variables) -> Iterator[Finding]:
@@ -273,6 +277,9 @@ def _store(variables: Variables) -> Iterator[Finding]:
         if options.get("directconnection") == "true":
             text = "directConnection=true talks to one server and follows no other primary"
             yield _found("store_not_replicated", "MONGO_URI", text)
+        if any(options.get(name) == "true" for name in _UNCHECKED):
+            text = "has an option by which TLS is believed to whoever answers"
+            yield _found("store_tls_unchecked", "MONGO_URI", text)
     elif variables.given("MONGO_URI"):
         return
     elif variables.get(STORE) != "sqlite":
