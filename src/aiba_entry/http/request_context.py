@@ -2,9 +2,10 @@
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Mapping
 from time import perf_counter
-from typing import Final
+from typing import Final, cast
 from uuid import uuid4
 
 from litestar.enums import ScopeType
@@ -21,7 +22,7 @@ from litestar.types import (
 from aiba_entry.http.context import RequestContext, put_context
 from aiba_entry.http.cors import Cors
 from aiba_entry.http.envelope import error_reply
-from aiba_entry.http.errors import INTERNAL, ApiError
+from aiba_entry.http.errors import INTERNAL, ApiError, InvalidRequest
 from aiba_entry.http.paths import RoutePaths
 from aiba_entry.http.raw_headers import RawHeaders
 from aiba_entry.http.security_headers import SecurityHeaders
@@ -29,6 +30,18 @@ from aiba_entry.observability import REQUEST_ID, Metrics, get_logger
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _EMPTY_PAIR: Final = re.compile(rb"(^|&)[^&=]*=(?=&|$)")
+_ONCE: Final = frozenset(
+    {
+        b"authorization",
+        b"content-type",
+        b"idempotency-key",
+        b"origin",
+        b"x-admin-token",
+        b"x-telegram-id",
+        b"x-telegram-init-data",
+    }
+)
+_CLOSE: Final = {"Connection": "close"}
 _CLIENT_GONE: Final = 499
 _LONGEST_PATH: Final = 200
 _DRAIN_SECONDS: Final = 2.0
@@ -40,11 +53,12 @@ _RETRY: Final = {"Retry-After": str(_RETRY_S)}
 class Edge:
     """The outermost ASGI application.
 
-    Gives each request an id, matches its path, bounds its body, answers preflights, sends what is
-    due in headers, counts and logs it, and turns what nobody caught into the envelope. A request
-    that is cancelled is answered with 503; one that is broken off counts with status 499. A request
-    that isn't answered after `deadline_s` seconds is cancelled and gets 503, `timed out`: what it
-    had begun is undone or goes on to its end, and asking again with the same key tells which.
+    Gives each request an id, matches its path, refuses what says twice who is calling, bounds its
+    body, answers preflights, sends what is due in headers, counts and logs it, and turns what
+    nobody caught into the envelope. A request that is cancelled is answered with 503; one that is
+    broken off counts with status 499. A request that isn't answered after `deadline_s` seconds is
+    cancelled and gets 503, `timed out`: what it had begun is undone or goes on to its end, and
+    asking again with the same key tells which.
     """
 
     def __init__(
@@ -120,6 +134,10 @@ class Edge:
 
     async def _answer(self, scope: HTTPScope, receive: Receive, answer: "_Answer") -> None:
         headers = answer.context.headers
+        raw = cast("RawHeaders", scope["headers"])
+        if len(headers) != len(raw) and (repeated := _repeated(raw)):
+            await answer.refuse(InvalidRequest(dict.fromkeys(repeated, "repeated")))
+            return
         if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
             origin = headers.get(b"origin", b"")
             await answer.preflight(
@@ -129,8 +147,13 @@ class Edge:
         length = headers.get(b"content-length")
         if length is not None:
             if _exceeds(length, self._body_limit):
-                await _drain(receive, _DRAIN_BODIES * self._body_limit)
-                await answer.refuse(ApiError("payload too large", details=self._limit_details()))
+                refusal = ApiError(
+                    "payload too large", details=self._limit_details(), headers=_CLOSE
+                )
+                if b"expect" not in headers:
+                    # To read on from a client that asks first whether to send would be to say yes.
+                    await _drain(receive, _DRAIN_BODIES * self._body_limit)
+                await answer.refuse(refusal)
                 return
         elif b"transfer-encoding" in headers or scope["http_version"] not in ("1.0", "1.1"):
             receive = _bounded(receive, self._body_limit, self._limit_details())
@@ -183,7 +206,7 @@ class _Answer:
         await self.send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def refuse(self, error: ApiError) -> None:
-        await self._reply(error.status, error.code, error.details)
+        await self._reply(error.status, error.code, error.details, error.headers)
 
     async def cut_off(self) -> None:
         if self.status:
@@ -219,6 +242,12 @@ def _request_id(header: bytes | None) -> str:
         if _REQUEST_ID.fullmatch(text):
             return text
     return str(uuid4())
+
+
+def _repeated(headers: RawHeaders) -> list[str]:
+    """Return the headers that come again and of which two readers may take one each."""
+    counts = Counter(name for name, _ in headers if name in _ONCE)
+    return sorted(name.decode() for name, count in counts.items() if count > 1)
 
 
 def _exceeds(length: bytes, limit: int) -> bool:

@@ -36,6 +36,7 @@ from tests.support.limits import OPEN
 BOT_TOKEN = "123456:TESTTESTTESTTESTTEST"
 NOW_S = 1_700_000_000
 BROKER = "65a1b2c3d4e5f60718293a4b"
+Pairs = Sequence[tuple[str, str]]
 
 
 Limit = Annotated[int, QueryParameter(ge=1, le=100)]
@@ -141,11 +142,11 @@ class Api:
         method: str,
         path: str,
         *,
-        headers: Mapping[str, str | bytes] | Mapping[str, str] | None = None,
+        headers: Mapping[str, str | bytes] | Mapping[str, str] | Pairs | None = None,
         content: bytes | AsyncIterator[bytes] | None = None,
         body: object = None,
     ) -> httpx.Response:
-        """Make one request; `body` is sent as JSON."""
+        """Make one request; `body` is sent as JSON. Headers as pairs may repeat a name."""
 
         async def run() -> httpx.Response:
             transport = httpx.ASGITransport(cast("Any", self.edge), client=(self.peer, 1))
@@ -216,8 +217,9 @@ def error_of(response: httpx.Response) -> Any:  # noqa: ANN401 - decoded JSON
     return body["error"]
 
 
-def _raw(headers: Mapping[str, Any]) -> list[tuple[bytes, bytes]]:
+def _raw(headers: Mapping[str, Any] | Pairs) -> list[tuple[bytes, bytes]]:
+    pairs = headers.items() if isinstance(headers, Mapping) else headers
     return [
         (name.encode(), value if isinstance(value, bytes) else value.encode())
-        for name, value in headers.items()
+        for name, value in pairs
     ]

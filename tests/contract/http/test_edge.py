@@ -213,3 +213,48 @@ def test_log_line_holds_no_body_header_or_secret() -> None:
     assert second["path"] == "/api/game/battles/{battle_id}"
     for text in (launch[:20], "in-the-query", "body-text", api.token(), BROKER):
         assert text not in str(first) + str(second)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "origin",
+        "x-admin-token",
+        "x-telegram-id",
+        "x-telegram-init-data",
+    ],
+)
+def test_who_calls_and_what_is_said_once(api: Api, name: str) -> None:
+    """Of two such headers a proxy may take one and this service the other: both are refused."""
+    good = api.as_player()["Authorization"] if name == "authorization" else "application/json"
+    for other in ("x", good):
+        headers = [("Authorization", api.as_player()["Authorization"]), (name, good), (name, other)]
+        if name == "authorization":
+            headers = headers[1:]
+        response = api.call("POST", "/api/game/run", headers=headers, body={"brokerId": BROKER})
+        assert response.status_code == 400
+        assert error_of(response)["details"] == {name: "repeated"}
+
+
+def test_what_may_come_in_several_lines_does(api: Api) -> None:
+    """Lists may be split over lines, and a header that nobody knows is nobody's business."""
+    lines = [("X-Forwarded-For", "192.0.2.1"), ("Accept", "a/b"), ("X-Other", "c")]
+    assert api.call("GET", "/health", headers=lines * 2).status_code == 200
+
+
+def test_a_client_that_asks_whether_to_send_too_much_is_told_no(api: Api) -> None:
+    """It waits with its body for a word; the word is 413, and nothing of the body is read."""
+    read: list[bytes] = []
+
+    async def body() -> AsyncIterator[bytes]:
+        read.append(b" ")
+        yield b" " * (LIMIT + 1)
+
+    headers = {"Expect": "100-continue", "Content-Length": str(LIMIT + 1)}
+    response = api.call("POST", "/api/game/run", headers=headers, content=body())
+    assert response.status_code == 413
+    assert response.headers["connection"] == "close"
+    assert read == []

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from aiba_entry.http import server
-from aiba_entry.http.server import BoundedProtocol, listen, serve
+from aiba_entry.http import protocol, server
+from aiba_entry.http.protocol import BoundedProtocol
+from aiba_entry.http.server import App, listen, serve
 
 Connect = Callable[[], Coroutine[Any, Any, tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 LONG = 32 * 2**20
@@ -32,12 +33,12 @@ async def app(scope: Any, receive: Any, send: Any) -> None:  # noqa: ANN401 - AS
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Connect]:
+async def serving(application: App = app) -> AsyncIterator[Connect]:
     """Serve in this loop, and give what connects."""
     listener = listen("127.0.0.1", 0)
     place: asyncio.Future[tuple[str, int]] = asyncio.get_running_loop().create_future()
     running = asyncio.create_task(
-        serve(app, listener=listener, started=lambda *where: place.set_result(where))
+        serve(application, listener=listener, started=lambda *where: place.set_result(where))
     )
     host, port = await place
     try:
@@ -67,7 +68,7 @@ def test_a_request_that_does_not_arrive_is_told_so(
     sent: bytes, expected: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gets 408 in the envelope, after the answers of those before it; silence is just ended."""
-    monkeypatch.setattr(server, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "READ_SECONDS", 0.2)
 
     async def work() -> bytes:
         async with serving() as connect:
@@ -90,7 +91,7 @@ def test_a_request_that_does_not_arrive_is_told_so(
 
 def test_an_answer_that_nobody_reads_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that asks for much and takes nothing holds neither memory nor a connection."""
-    monkeypatch.setattr(server, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(protocol, "READ_SECONDS", 0.2)
     lost = asyncio.Event()
     unsent: list[int] = []
     usual = BoundedProtocol.connection_lost

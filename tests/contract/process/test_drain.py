@@ -9,6 +9,7 @@ from signal import SIGINT, SIGTERM
 
 import pytest
 
+from aiba_entry.http import protocol
 from tests.contract.process.support import (
     Answer,
     Line,
@@ -108,9 +109,12 @@ def test_two_signals_at_once_on_an_idle_server(serve: Callable[..., Server]) -> 
 
 def patched(**bounds: float) -> tuple[str, ...]:
     """Return a command that serves with shorter bounds than an operator would want."""
-    changes = "".join(f"server.{name} = {value};" for name, value in bounds.items())
+    changes = "".join(
+        f"{'protocol' if hasattr(protocol, name) else 'server'}.{name} = {value};"
+        for name, value in bounds.items()
+    )
     program = (
-        f"import aiba_entry.http.server as server; {changes}"
+        f"from aiba_entry.http import protocol, server; {changes}"
         "from aiba_entry.cli.main import main; main(['serve'])"
     )
     return (sys.executable, "-c", program)

@@ -18,7 +18,8 @@ from aiba_domain.claims.model import ClaimTerms
 from aiba_domain.signing.model import Network
 from aiba_domain.signing.policy import SigningPolicy
 from aiba_domain.signing.ports import ProtectionStore
-from aiba_entry.http.server import BoundedProtocol, Server
+from aiba_entry.http.protocol import BoundedProtocol
+from aiba_entry.http.server import Server
 from aiba_entry.signer.app import SIGN, SignerApp
 from aiba_entry.signer.desk import Desk
 from aiba_entry.signer.metrics import SignerMetrics
