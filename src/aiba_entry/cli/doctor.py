@@ -12,7 +12,7 @@ import click
 from aiba_entry.readiness.findings import EX_CONFIG, Finding, Readiness
 from aiba_entry.readiness.judgment import examine
 from aiba_entry.readiness.report import document, text_of
-from aiba_entry.settings import Settings
+from aiba_entry.settings import AppEnv, Settings
 
 _LINE: Final = re.compile(r"(?:export\s+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)")
 _COMMENT: Final = re.compile(r"\s#.*")
@@ -36,10 +36,15 @@ def doctor(*, env_file: Path | None, live: bool, as_json: bool) -> None:
     environ = os.environ if env_file is None else read_env_file(env_file)
     readiness, settings = examine(environ)
     asked = _ask(settings) if live else None
-    name = environ.get("APP_ENV", "")
+    name = _known(environ.get("APP_ENV", ""))
     click.echo(document(readiness, name, asked) if as_json else _told(readiness, name, asked))
     if readiness.errors or any(not finding.warning for finding in asked or ()):
         raise SystemExit(EX_CONFIG)
+
+
+def _known(app_env: str) -> str:
+    """Return the name of an environment; what is none may be a secret in the wrong line."""
+    return app_env if app_env in [*AppEnv] else "unknown"
 
 
 def read_env_file(path: Path) -> Mapping[str, str]:

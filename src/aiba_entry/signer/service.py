@@ -52,6 +52,8 @@ WATCH_SECONDS: Final = 2.0
 
 _BACKLOG: Final = 1_024
 _NOT_OTHERS: Final = 0o117
+_TELLING: Final = 12
+"""From how many characters on a text could tell of a secret."""
 _STORE_FAULTS: Final = (StoreMissing, StoreDamaged, LogMissing, TrailBroken, OSError)
 _log = get_logger("aiba.signer")
 
@@ -177,7 +179,7 @@ def open_parts(environ: Mapping[str, str]) -> Parts:
         faults, warnings = lent(environ, network)
         opener.faults += faults
         if opener.faults or not (key and file and network and tokens and policy and reader):
-            raise SignerFaults(opener.faults)
+            raise SignerFaults([_without_paths(fault, environ) for fault in opener.faults])
         opened.pop_all()
         return Parts(
             settings=settings,
@@ -191,6 +193,16 @@ def open_parts(environ: Mapping[str, str]) -> Parts:
             metrics=metrics,
             warnings=tuple(warnings),
         )
+
+
+def _without_paths(fault: str, environ: Mapping[str, str]) -> str:
+    """Return a fault with variables for the paths that they hold: one may be a secret by mistake."""
+    for name in (environment.STORE, environment.LOG, environment.POLICY):
+        value = environ.get(name, "").strip()
+        for shown in (value, Path(value).name):
+            if len(shown) >= _TELLING:
+                fault = fault.replace(shown, f"${name}")
+    return fault
 
 
 @contextlib.asynccontextmanager
