@@ -1,83 +1,119 @@
-"""A canary in place of every secret, and what is looked for where none may sing."""
+"""A canary in place of every secret, and where none of them may be heard."""
 
-import base64
+from base64 import b64encode
 from collections.abc import Mapping
+from hashlib import sha512
 from typing import Final
 from urllib.parse import quote
 
+from nacl.signing import SigningKey
+
 from aiba_entry.passwords import hash_of
 from tests.support import admins
+from tests.support.watch import Watch
 
-LEAST: Final = 8
-"""The shortest piece of a secret that counts as told, in characters."""
+AWKWARD: Final = "\"\\&<%/+'"
+"""What a secret may hold and each way of writing a text writes differently."""
 
-PASSWORD: Final = "canary-password-4f81c09be2d7"
+
+def letters(purpose: str, count: int) -> str:
+    """Return letters and digits that stand in no other text, the same for one purpose."""
+    made = b64encode(sha512(f"canary: {purpose}".encode()).digest(), altchars=b"zZ").decode()
+    return made[:count]
+
+
+def _text(purpose: str) -> str:
+    made = letters(purpose, 48)
+    awkward = "".join(f"{each}{made[at * 2 : at * 2 + 2]}" for at, each in enumerate(AWKWARD))
+    return f"{made[16:32]}{awkward}{made[32:]}"
+
+
+def _bot_token(purpose: str) -> str:
+    return f"734512:{letters(purpose, 33)}_-"
+
+
+def _key(purpose: str) -> str:
+    return sha512(f"canary: {purpose}".encode()).hexdigest()[:64]
+
+
+def public_part(key_hex: str) -> str:
+    """Return what may be told of a key; both are hex digits."""
+    return bytes(SigningKey(bytes.fromhex(key_hex)).verify_key).hex()
+
+
+PASSWORD: Final = letters("password", 40)
 _HASH: Final = hash_of(PASSWORD, admins.CHEAP)
-_MONGO: Final = "canary-mongo-word-c58e1f"
-_REDIS: Final = "canary-redis-word-09d4ba"
+MONGO_WORD: Final = _text("MongoDB")
+REDIS_WORD: Final = _text("Redis")
 
 CANARIES: Final[Mapping[str, str]] = {
-    "TELEGRAM_BOT_TOKEN": "734512:CANARY-bot-token_0a1b2c3d4e5f6071",
-    "TELEGRAM_BOT_TOKEN_PREVIOUS": "734512:CANARY-bot-before_8293a4b5c6d7e8f9",
-    "SESSION_SECRET": "canary-session-b7c1e94d20f86a35-Qz7Kd2Vw",
-    "SESSION_SECRET_NEXT": "canary-session-next-6d02f8a91b3c7e54-Qz7Kd2Vw",
-    "SESSION_SECRET_PREVIOUS": "canary-session-older-f19e7c30a8b5d264-Qz7Kd2Vw",
-    "BATTLE_SEED_SECRET": "canary-seed-root-2e9b60d7f4a1c853-Qz7Kd2Vw",
-    "BATTLE_SEED_SECRET_NEXT": "canary-seed-next-a4d83f0e96c1b752-Qz7Kd2Vw",
-    "BATTLE_SEED_SECRET_PREVIOUS": "canary-seed-older-70c5e2b9d16f8a34-Qz7Kd2Vw",
-    "ADMIN_JWT_SECRET": "canary-jwt-81f6a3c0e5d294b7-and-more-for-sha-512-Qz7Kd2Vw",
-    "ADMIN_JWT_SECRET_NEXT": "canary-jwt-next-d9407be2c61f58a3-and-more-Qz7Kd2Vw",
-    "ADMIN_JWT_SECRET_PREVIOUS": "canary-jwt-older-3a8ec5f07d92b461-and-more-Qz7Kd2Vw",
+    "TELEGRAM_BOT_TOKEN": _bot_token("bot"),
+    "TELEGRAM_BOT_TOKEN_PREVIOUS": _bot_token("bot before"),
+    "SESSION_SECRET": _text("session"),
+    "SESSION_SECRET_NEXT": _text("session next"),
+    "SESSION_SECRET_PREVIOUS": _text("session before"),
+    "BATTLE_SEED_SECRET": _text("seed"),
+    "BATTLE_SEED_SECRET_NEXT": _text("seed next"),
+    "BATTLE_SEED_SECRET_PREVIOUS": _text("seed before"),
+    "ADMIN_JWT_SECRET": _text("admin"),
+    "ADMIN_JWT_SECRET_NEXT": _text("admin next"),
+    "ADMIN_JWT_SECRET_PREVIOUS": _text("admin before"),
     "ADMIN_PASSWORD_HASH": _HASH,
-    "MONGO_URI": f"mongodb://aiba:{_MONGO}@db1,db2,db3/aiba?replicaSet=rs",
-    "REDIS_URL": f"redis://:{_REDIS}@cache.example:6379/0",
-    "REDIS_PASSWORD": "canary-redis-password-b64e02",
-    "TON_API_KEY": "canary-provider-key-5fd1c7e8",
-    "ORACLE_PRIVATE_KEY_HEX": "c7" * 8 + "5a91e3f0" * 6,
-    "ORACLE_SIGNER_TOKEN": "canary-signer-token-e6a17c04d8f3-Qz7Kd2Vw",
-    "METRICS_TOKEN": "canary-metrics-token-93b05de7f1c8-Qz7Kd2Vw",
-    "DOCS_TOKEN": "canary-docs-token-1ec4870fa9d3-Qz7Kd2Vw",
+    "MONGO_URI": f"mongodb://aiba:{quote(MONGO_WORD, safe='')}@db1,db2,db3/aiba?replicaSet=rs",
+    "REDIS_URL": f"redis://:{quote(REDIS_WORD, safe='')}@cache.example:6379/0",
+    "REDIS_PASSWORD": _text("Redis beside its URL"),
+    "TON_API_KEY": _text("provider"),
+    "ORACLE_PRIVATE_KEY_HEX": _key("oracle"),
+    "ORACLE_SIGNER_TOKEN": _text("signer"),
+    "METRICS_TOKEN": _text("metrics"),
+    "DOCS_TOKEN": _text("docs"),
 }
 """A value of each secret of the API that no other text contains."""
 
+SIGNER_CANARIES: Final[Mapping[str, str]] = {
+    "ORACLE_PRIVATE_KEY_HEX": CANARIES["ORACLE_PRIVATE_KEY_HEX"],
+    "ORACLE_SIGNER_AUDIT_KEY_HEX": _key("signer's log"),
+    "ORACLE_SIGNER_AUDIT_KEY_HEX_NEXT": _key("signer's log next"),
+    "ORACLE_SIGNER_AUDIT_KEY_HEX_PREVIOUS": _key("signer's log before"),
+    "ORACLE_SIGNER_PKCS11_PIN": letters("PIN", 24),
+    "TON_API_KEY": CANARIES["TON_API_KEY"],
+}
+"""A value of each secret of the signer."""
+
+REFUSED: Final[Mapping[str, str]] = {
+    "ADMIN_PASSWORD": PASSWORD,
+    "ADMIN_MNEMONIC": " ".join(letters(f"word {number}", 14) for number in range(24)),
+    "ADMIN_PRIVATE_KEY": _key("wallet before"),
+}
+"""What nothing reads, and what is told of by its name alone."""
+
+NEW_PASSWORD: Final = letters("new password", 40)
+"""What an admin chooses while the service runs."""
+
+PROVIDER_PATH: Final = letters("provider's path", 32)
+"""What some providers have in their URL in place of a key."""
+
+LEGACY_WORD: Final = letters("MongoDB before", 32)
+"""The password of the database that is imported from."""
+
 TOLD: Final[Mapping[str, str]] = {
     **CANARIES,
+    **SIGNER_CANARIES,
+    **REFUSED,
     # The names of hosts may be told, the words in front of them never.
-    "MONGO_URI": _MONGO,
-    "REDIS_URL": _REDIS,
+    "MONGO_URI": MONGO_WORD,
+    "REDIS_URL": REDIS_WORD,
     # The prefix says how a hash was made.
     "ADMIN_PASSWORD_HASH": _HASH.rpartition("$")[2],
-    "password": PASSWORD,
+    "new password": NEW_PASSWORD,
+    "TON_PROVIDER_URL": PROVIDER_PATH,
+    "--from": LEGACY_WORD,
 }
 """What must stand nowhere, by the secret that it is or is in."""
 
-
-def disguises(secret: str) -> set[str]:
-    """Return a secret as it might be told: plain, encoded, turned round; and its two halves."""
-    raw = secret.encode()
-    half = max(LEAST, len(secret) // 2)
-    return {
-        secret,
-        secret[:half],
-        secret[-half:],
-        secret[::-1],
-        raw.hex(),
-        quote(secret, safe=""),
-        # Without its end, which depends on what follows.
-        base64.b64encode(raw).decode()[: len(raw) // 3 * 4],
-        base64.urlsafe_b64encode(raw).decode()[: len(raw) // 3 * 4],
-    }
+WATCH: Final = Watch(TOLD)
 
 
-_SONGS: Final = {name: disguises(secret) for name, secret in TOLD.items()}
-
-
-def heard(text: str | bytes) -> list[str]:
+def heard(told: str | bytes) -> list[str]:
     """Return the secrets of which a text tells something."""
-    shown = text.decode("latin-1") if isinstance(text, bytes) else text
-    lowered = shown.lower()
-    return [
-        name
-        for name, songs in _SONGS.items()
-        if any(song in shown or song.lower() in lowered for song in songs)
-    ]
+    return sorted({each.name for each in WATCH.heard(told)})

@@ -1,8 +1,10 @@
 """No secret is told: not in logs, errors, answers, metrics, pages, files, backups or reprs."""
 
 import io
+import re
 import sys
 from collections.abc import Iterator, Mapping
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -14,14 +16,24 @@ from schemathesis.core.result import Ok
 from schemathesis.generation.case import Case
 
 from aiba_entry.cli.main import main
+from aiba_entry.readiness.checks import LEFTOVERS
 from aiba_entry.readiness.judgment import examine
 from aiba_entry.settings import SettingsError, load
 from aiba_entry.signer import environment as signer
+from aiba_entry.signer.settings import SERVICE_VARIABLES
 from aiba_entry.variables import SECRETS
 from tests.contract.game.support import BOT_TOKEN
-from tests.contract.hostile.canaries import CANARIES, PASSWORD, TOLD, disguises, heard
+from tests.contract.hostile.canaries import (
+    CANARIES,
+    PASSWORD,
+    REFUSED,
+    SIGNER_CANARIES,
+    TOLD,
+    heard,
+)
 from tests.contract.hostile.target import Target, kind_of
 from tests.support import ready
+from tests.support.watch import PIECE
 
 WITHOUT_KEY: Final[dict[str, str]] = {
     **CANARIES,
@@ -41,7 +53,21 @@ SERVED: Final = {
     "TELEGRAM_BOT_TOKEN_PREVIOUS": BOT_TOKEN,
 }
 """The secrets of a service over a store and a chain in the test's own process."""
-CASES: Final = 6
+CASES: Final = 100 if settings().max_examples > 1_000 else 1
+"""How many generated requests each operation gets; all of them meet processes as well."""
+
+CONFIGURATION: Final = Path(__file__).parents[3] / "docs" / "configuration.md"
+VARIABLES: Final = sorted(
+    {
+        name
+        for row in CONFIGURATION.read_text(encoding="utf-8").splitlines()
+        if row.startswith("| `")
+        for name in re.findall(r"`([A-Z][A-Z0-9]+(?:_[A-Z0-9]+)+|HOST|PORT)`", row.split("|")[1])
+    }
+)
+"""Every variable there is, by the documents, which a test holds against the code."""
+
+SIGNER_VARIABLES: Final = (*signer.VARIABLES, *SERVICE_VARIABLES)
 
 
 @pytest.fixture(name="log")
@@ -62,18 +88,22 @@ def _target(tmp_path: Path, log: io.StringIO) -> Iterator[Target]:
 
 
 def test_every_secret_has_a_canary() -> None:
-    """A new secret fails this test until it has one; each can be heard in every disguise."""
+    """A new secret fails this test until it has one, a signer's and one that is refused too."""
     assert set(CANARIES) == set(SECRETS)
-    assert len(set(CANARIES.values())) == len(CANARIES)
-    for name, secret in TOLD.items():
-        for song in disguises(secret):
-            assert name in heard(f"x{song}x")
-    assert heard("nothing of the kind") == []
+    assert set(SIGNER_CANARIES) == set(signer.SECRETS)
+    assert set(REFUSED) == {"ADMIN_PASSWORD", *LEFTOVERS}
+    assert set(TOLD) >= {*CANARIES, *SIGNER_CANARIES, *REFUSED}
+    assert len(set(TOLD.values())) == len(TOLD)
 
 
-def test_a_signer_has_no_secret_of_another_kind() -> None:
-    """The signer's secrets are known here too, so that a new one is thought of."""
-    assert set(signer.SECRETS) - set(SECRETS) == {signer.AUDIT_KEY, signer.PIN}
+def test_what_is_kept_out_of_logs_is_every_secret() -> None:
+    """Of whatever kind a service is, what it read of each is hidden wherever it stands."""
+    hidden: set[str] = set()
+    for one in (WITHOUT_KEY, WITH_KEY):
+        read = load({**ready.READY, **one, "APP_ENV": "test"})
+        hidden |= {*read.secrets}
+    told = [TOLD[name] for name in CANARIES if name != "ADMIN_PASSWORD_HASH"]
+    assert {*told, CANARIES["ADMIN_PASSWORD_HASH"], CANARIES["MONGO_URI"]} <= hidden
 
 
 @pytest.mark.parametrize("given", [WITHOUT_KEY, WITH_KEY], ids=["signer", "key"])
@@ -88,22 +118,47 @@ def test_settings_and_findings_tell_none(given: Mapping[str, str]) -> None:
         assert heard(f"{readiness!r} {settings!r}") == []
 
 
-@pytest.mark.parametrize("name", CANARIES)
-def test_a_secret_in_a_wrong_place_is_not_told(name: str) -> None:
-    """A faulty value, and a secret where a port or an address belongs, is refused by its name."""
-    runner = CliRunner()
+@pytest.mark.parametrize("name", [*CANARIES, *REFUSED])
+def test_a_faulty_secret_is_refused_by_its_name(name: str) -> None:
+    """One that can't be one, one in two places, one whose file is elsewhere."""
+    secret = TOLD[name]
     for change in (
-        {name: f"{CANARIES[name]}\x07"},
-        {"PORT": CANARIES[name]},
-        {"CORS_ORIGIN": CANARIES[name]},
-        {f"{name}_FILE": "/nowhere"},
-        {"SESSION_SECRET_NEXT": CANARIES[name]},
+        {name: f"{secret}\x07"},
+        {name: secret[:PIECE]},
+        {f"{name}_FILE": secret},
+        {name: "", f"{name}_FILE": secret},
+        {"SESSION_SECRET_NEXT": secret},
     ):
-        environ = {**ready.READY, **WITHOUT_KEY, **change}
-        told = runner.invoke(main, ["doctor"], env=environ)
-        as_json = runner.invoke(main, ["doctor", "--json"], env=environ)
-        assert heard(told.output + as_json.output) == [], change.keys()
-        assert heard(_refusal(environ)) == [], change.keys()
+        _refused({**ready.READY, **WITHOUT_KEY, **change})
+
+
+def test_a_secret_in_place_of_any_other_value_is_not_told() -> None:
+    """An operator who mixes up two lines of a file is told of it without the secret."""
+    names = [each for each in VARIABLES if each.removesuffix("_FILE") not in SECRETS]
+    assert len(names) > 50
+    for name, secret in zip(names, cycle(CANARIES.values())):
+        _refused({**ready.READY, **WITHOUT_KEY, name: secret})
+
+
+def test_a_signer_tells_no_secret_in_place_of_another_value(tmp_path: Path) -> None:
+    """As a service; what has no fault of its own is refused for another variable's."""
+    runner = CliRunner(env=dict.fromkeys(SIGNER_VARIABLES))
+    for name, secret in zip(SIGNER_VARIABLES, cycle(SIGNER_CANARIES.values())):
+        for change in ({name: secret}, {f"{name}_FILE": secret}):
+            environ = {**SIGNER_CANARIES, **change, "SIGNER_PORT": "none"}
+            told = runner.invoke(main, ["signer", "serve"], env=environ)
+            assert told.exit_code == 78
+            assert heard(told.output) == [], name
+    assert [*tmp_path.iterdir()] == []
+
+
+def _refused(environ: dict[str, str]) -> None:
+    """Judge an environment in every way there is; nothing of it is told."""
+    runner = CliRunner()
+    for words in (["doctor"], ["doctor", "--json"]):
+        told = runner.invoke(main, words, env=environ)
+        assert heard(told.output) == [], told.output
+    assert heard(_refusal(environ)) == []
 
 
 def _refusal(environ: dict[str, str]) -> str:
