@@ -196,7 +196,7 @@ def open_parts(environ: Mapping[str, str]) -> Parts:
 
 
 def _without_paths(fault: str, environ: Mapping[str, str]) -> str:
-    """Return a fault with variables for the paths that they hold: one may be a secret by mistake."""
+    """Return a fault with variables for the paths they hold: one may be a secret by mistake."""
     for name in (environment.STORE, environment.LOG, environment.POLICY):
         value = environ.get(name, "").strip()
         for shown in (value, Path(value).name):
