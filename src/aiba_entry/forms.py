@@ -26,9 +26,11 @@ _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9
 _PRICE: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,18})?")
 _DIGITS: Final = re.compile(r"0(?:[xX][0-9a-fA-F]+|[oO][0-7]+|[bB][01]+)")
 _LONGEST_NUMBER: Final = 100
+_MAPPED_BITS: Final = 96
 _LEVELS: Final = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 TRUE: Final = ("1", "true", "yes", "on")
 FALSE: Final = ("0", "false", "no", "off")
+_OWN_PORT: Final = re.compile(r"^(?:(https://.*):443|(http://.*):80)$")
 _HOST: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|[0-9a-f:.]+")
 
 
@@ -150,25 +152,35 @@ def size(text: str) -> int:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """Return exact origins, in lower case."""
+    """Return exact origins as browsers send them: in lower case, without their scheme's port."""
     found = tuple(item.lower() for item in _items(text))
     if not found or not all(map(_is_origin, found)):
         raise ValueError("must be a comma list of origins such as https://game.example")
-    return found
+    return tuple(_OWN_PORT.sub(r"\1\2", origin) for origin in found)
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """Return addresses and networks; never one of all addresses."""
+    """Return addresses and networks; never one of all addresses.
+
+    One of IPv4 that is written as IPv6 is one of IPv4, as callers' addresses are.
+    """
     found: list[Network] = []
     for item in _items(text):
         try:
-            network = ip_network(item)
+            network = _unmapped(ip_network(item))
         except ValueError:
             raise ValueError("must be a comma list of addresses or networks") from None
         if network.prefixlen == 0:
             raise ValueError("a network of all addresses would trust every caller")
         found.append(network)
     return tuple(found)
+
+
+def _unmapped(network: Network) -> Network:
+    mapped = network.network_address.ipv4_mapped if isinstance(network, IPv6Network) else None
+    if mapped is None or network.prefixlen < _MAPPED_BITS:
+        return network
+    return IPv4Network((mapped, network.prefixlen - _MAPPED_BITS))
 
 
 def level(text: str) -> str:

@@ -1,5 +1,6 @@
 """Guards in front of routes: who is calling, and whether too often."""
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
@@ -22,6 +23,7 @@ GLOBAL: Final = "global"
 BATTLE: Final = "battle"
 GATE_KEY: Final = "aiba_gate"
 UNKNOWN_ADDRESS: Final = "unknown"
+_WITH_PORT: Final = re.compile(r"\[([0-9A-Fa-f:.]+)\](?::[0-9]{1,5})?|([0-9.]+):[0-9]{1,5}")
 _IPV6_SITE_BITS: Final = 64
 _PASSED_ON: Final = (b"x-forwarded-for", b"forwarded", b"x-real-ip")
 
@@ -34,8 +36,9 @@ class ClientAddress:
     """Finds the address that a limit may count by.
 
     It is the socket's other end, unless that is a trusted proxy: then the right-most address in
-    `X-Forwarded-For` that is none. What stands left of that one is the caller's own text and is
-    never looked at. IPv6 callers count by their /64, which is what one site is given.
+    `X-Forwarded-For` that is none, with the port that some proxies write or without. What stands
+    left of that one is the caller's own text and is never looked at. IPv6 callers count by their
+    /64, which is what one site is given.
     """
 
     def __init__(self, trusted: Sequence[Network] = ()) -> None:
@@ -56,13 +59,15 @@ class ClientAddress:
         """Return the caller's own address, to be judged by a list; None where it isn't sure.
 
         It isn't where somebody passed the request on who is no trusted proxy, or where a proxy
-        names no address: then the other end of the socket says nothing of the caller.
+        names no address, or in another header: then the other end of the socket says nothing of
+        the caller. A proxy that says nothing at all is the caller.
         """
-        if not self._is_trusted(peer):
+        hops = list(_hops(raw_headers)) if self._is_trusted(peer) else []
+        if not hops:
             passed_on = any(name in _PASSED_ON for name, _ in raw_headers)
             return None if passed_on else _parsed(peer)
         nearest = _parsed(peer)
-        for hop in _hops(raw_headers):
+        for hop in hops:
             nearest = _parsed(hop)
             if not self._is_trusted(hop):
                 break
@@ -214,8 +219,9 @@ def _hops(raw_headers: Iterable[tuple[bytes, bytes]]) -> Iterator[str]:
 
 @lru_cache(maxsize=4096)
 def _parsed(text: str) -> Address | None:
+    with_port = _WITH_PORT.fullmatch(text)
     try:
-        address = ip_address(text)
+        address = ip_address((with_port[1] or with_port[2]) if with_port else text)
     except ValueError:
         return None
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address

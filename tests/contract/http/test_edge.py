@@ -126,8 +126,18 @@ def test_cors_allows_exactly_the_listed_origins(api: Api) -> None:
         "https://game.example.evil.example",
         "http://game.example",
         "https://game.example:8443",
+        "https://game.example:443",
+        "https://game.example.",
+        "https://game.example/",
+        "https://evil-game.example",
+        "https://game.example@evil.example",
+        "https://game.example, https://evil.example",
+        "HTTPS://GAME.EXAMPLE",
+        "game.example",
         "http://localhost:3000",
         "null",
+        "*",
+        "",
     ):
         refused = api.call("GET", "/health", headers={"Origin": origin})
         assert "access-control-allow-origin" not in refused.headers

@@ -180,6 +180,8 @@ def test_addresses_open_a_page_where_they_are_sure() -> None:
     assert status(behind, "10.1.0.9", x_forwarded_for="10.1.2.3, 192.0.2.1") == 404
     assert status(behind, "10.1.0.9", x_forwarded_for="10.1.2.3, junk") == 404
     assert status(behind, "10.1.0.9") == 200
+    for header in ("forwarded", "x_real_ip"):  # a proxy that names the caller where nobody looks
+        assert status(behind, "10.1.0.9", **{header: "192.0.2.1"}) == 404
     assert status(behind, "10.1.0.8", x_forwarded_for="10.1.2.3") == 404
 
 

@@ -204,3 +204,18 @@ def test_lists_are_read(dev: dict[str, str]) -> None:
     )
     assert settings.cors_origins == ("http://localhost:3000", "https://game.example")
     assert [str(network) for network in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+
+
+def test_a_network_is_the_one_that_callers_addresses_are_in(dev: dict[str, str]) -> None:
+    """IPv4 written as IPv6 is IPv4; all of it is everybody, in this spelling too."""
+    settings = load(dev | {"TRUSTED_PROXIES": "::ffff:10.0.0.0/104, ::ffff:192.0.2.7"})
+    expected = ["10.0.0.0/8", "192.0.2.7/32"]
+    assert [str(network) for network in settings.trusted_proxies] == expected
+    assert "TRUSTED_PROXIES" in problems(dev | {"TRUSTED_PROXIES": "::ffff:0.0.0.0/96"})
+
+
+def test_an_origin_is_spelt_as_browsers_spell_it(dev: dict[str, str]) -> None:
+    """They leave out the port that the scheme has anyway, and would never match with it."""
+    written = "https://game.example:443, http://localhost:80, http://localhost:443"
+    expected = ("https://game.example", "http://localhost", "http://localhost:443")
+    assert load(dev | {"CORS_ORIGIN": written}).cors_origins == expected
