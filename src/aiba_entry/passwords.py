@@ -25,27 +25,19 @@ _LETTERS: Final = "./" + string.ascii_letters + string.digits
 _DIGEST_LENGTH: Final = 31
 _AT_ONCE: Final = 2
 _WAITING: Final = 64
+_KNOWN_WAITING: Final = 16
 _BUSY_MS: Final = 2_000
 
 
-class Passwords:
-    """Compares passwords with hashes in threads of its own.
+class _Lane:
+    """Threads that compare, and how many may wait for them."""
 
-    Two are compared at once and 64 may wait, whoever sends how many: the event loop and the other
-    work go on, and a flood is refused with Unavailable instead of piling up.
-    """
-
-    def __init__(self, *, at_once: int = _AT_ONCE, waiting: int = _WAITING) -> None:
-        """Start threads as they are needed."""
-        self._threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="bcrypt")
+    def __init__(self, at_once: int, waiting: int) -> None:
+        self.threads = ThreadPoolExecutor(max_workers=at_once, thread_name_prefix="bcrypt")
         self._most = at_once + waiting
         self._asked = 0
 
-    async def match(self, password: str, password_hash: str, *, cost: int = 0) -> bool:
-        """Tell whether a hash was made of a password.
-
-        That takes what a hash of `cost` takes, also where this one is cheaper.
-        """
+    async def match(self, password: str, password_hash: str, cost: int) -> bool:
         if self._asked >= self._most:
             msg = "too many logins at once"
             raise Unavailable(msg, retry_after_ms=_BUSY_MS)
@@ -53,20 +45,46 @@ class Passwords:
         try:
             loop = asyncio.get_running_loop()
             return await loop.run_in_executor(
-                self._threads, _as_long_as, cost, password, password_hash
+                self.threads, _as_long_as, cost, password, password_hash
             )
         finally:
             self._asked -= 1
+
+
+class Passwords:
+    """Compares passwords with hashes in threads of its own.
+
+    Two are compared at once and 64 may wait, whoever sends how many: the event loop and the other
+    work go on, and a flood is refused with Unavailable instead of piling up. Who comes from where
+    an account is known has a thread apart, so that a flood of strangers is none of theirs.
+    """
+
+    def __init__(self, *, at_once: int = _AT_ONCE, waiting: int = _WAITING) -> None:
+        """Start threads as they are needed."""
+        self._strangers = _Lane(at_once, waiting)
+        self._known = _Lane(1, _KNOWN_WAITING)
+
+    async def match(
+        self, password: str, password_hash: str, *, cost: int = 0, is_known: bool = False
+    ) -> bool:
+        """Tell whether a hash was made of a password.
+
+        That takes what a hash of `cost` takes, also where this one is cheaper. `is_known` says that
+        the account was logged in to from there before.
+        """
+        lane = self._known if is_known else self._strangers
+        return await lane.match(password, password_hash, cost)
 
     async def make(self, password: str, cost: int) -> str:
         """Return a new hash. Raises InvalidInput naming `password` for one that is no good."""
         checked = good_password(password)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, hash_of, checked, cost)
+        return await loop.run_in_executor(self._known.threads, hash_of, checked, cost)
 
     def close(self) -> None:
         """Let the threads end."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for lane in (self._strangers, self._known):
+            lane.threads.shutdown(wait=False, cancel_futures=True)
 
 
 def matches(password: str, password_hash: str) -> bool:

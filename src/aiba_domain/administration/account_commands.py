@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from aiba_domain.administration.commands import environment_account, known_at
 from aiba_domain.administration.model import AdminAccount, AdminRole, AuditChange, Origin
 from aiba_domain.application.handler import OPERATORS, Handler
 from aiba_domain.decision import Accepted, Command, Context, Refused
@@ -48,7 +49,19 @@ class RevokeTokens(Command[AccountReply]):
     email: str
 
 
-_OnAccount = AddAdmin | ChangeAdmin | ResetPassword | RevokeTokens
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowAddress(Command[AccountReply]):
+    """Let an account have attempts of its own from an address, as if it had logged in from there.
+
+    `credential` is the environment's where the account is: then it needn't have logged in yet.
+    """
+
+    email: str
+    address: str
+    credential: str | None = None
+
+
+_OnAccount = AddAdmin | ChangeAdmin | ResetPassword | RevokeTokens | AllowAddress
 
 
 async def load_account(command: _OnAccount, _context: Context, read: Reader) -> AdminAccount | None:
@@ -125,6 +138,21 @@ def decide_revoke(
     return _written(state, account)
 
 
+def decide_allow(
+    state: AdminAccount | None, command: AllowAddress, context: Context
+) -> Accepted[AccountReply] | Refused:
+    """Remember the address with those that the account was logged in to from."""
+    account = state
+    if command.credential is not None:
+        account = environment_account(state, command.email, command.credential, context.now)
+    if account is None:
+        return Refused(code="admin not found")
+    account = known_at(account, command.address, context.now)
+    if account == state:
+        return Accepted(reply=AccountReply(account=account))
+    return _written(state, account)
+
+
 def _written(before: AdminAccount | None, after: AdminAccount) -> Accepted[AccountReply]:
     change = AuditChange(
         subject=f"admin:{after.email}",
@@ -168,6 +196,15 @@ HANDLERS = (
         reply=AccountReply,
         load=load_account,
         decide=decide_revoke,
+        roles=OPERATORS,
+        keyed=False,
+    ),
+    Handler(
+        name="admin.allow_address",
+        command=AllowAddress,
+        reply=AccountReply,
+        load=load_account,
+        decide=decide_allow,
         roles=OPERATORS,
         keyed=False,
     ),

@@ -100,13 +100,16 @@ def decide_log_in(state: Door, command: LogIn, context: Context) -> Accepted[Log
     if command.credential is None:
         return Refused(code="invalid credentials")
     if command.origin is Origin.ENVIRONMENT:
-        account = _environment_account(before, command.credential, context)
+        email = context.principal.id
+        account = environment_account(before, email, command.credential, context.now)
     elif before is None or not is_good(before, command.credential):
         # Disabled, or given another password, since the comparison.
         return Refused(code="invalid credentials")
     else:
         account = before
-    account = _seen_from(account, context)
+    request = context.principal.request
+    if request is not None:
+        account = known_at(account, request.address, context.now)
     session = AdminSession(
         id=command.session_id,
         email=account.email,
@@ -144,28 +147,27 @@ def is_good(account: AdminAccount, password_hash: str) -> bool:
     )
 
 
-def _seen_from(account: AdminAccount, context: Context) -> AdminAccount:
-    """Return an account that remembers where it was logged in to from."""
-    request = context.principal.request
-    if request is None or request.address in account.addresses:
+def known_at(account: AdminAccount, address: str, now: int) -> AdminAccount:
+    """Return an account that remembers an address as one that it was logged in to from."""
+    if address in account.addresses:
         return account
-    latest = (*account.addresses, request.address)[-MAX_ADDRESSES:]
-    return replace(account, addresses=latest, updated_at=context.now)
+    latest = (*account.addresses, address)[-MAX_ADDRESSES:]
+    return replace(account, addresses=latest, updated_at=now)
 
 
-def _environment_account(
-    before: AdminAccount | None, credential: str, context: Context
+def environment_account(
+    before: AdminAccount | None, email: str, credential: str, now: int
 ) -> AdminAccount:
     """Return the environment's account; with another password it is of a new generation."""
     if before is None:
         return AdminAccount(
-            email=context.principal.id,
+            email=email,
             role=AdminRole.SUPERADMIN,
             origin=Origin.ENVIRONMENT,
             credential=credential,
-            created_at=context.now,
+            created_at=now,
             created_by="environment",
-            updated_at=context.now,
+            updated_at=now,
         )
     if before.origin is Origin.ENVIRONMENT and before.credential == credential:
         return before
@@ -177,7 +179,7 @@ def _environment_account(
         credential=credential,
         generation=before.generation + 1,
         disabled_at=None,
-        updated_at=context.now,
+        updated_at=now,
     )
 
 

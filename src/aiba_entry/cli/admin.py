@@ -9,6 +9,7 @@ import click
 from aiba_domain.administration.account_commands import (
     AccountReply,
     AddAdmin,
+    AllowAddress,
     ChangeAdmin,
     ResetPassword,
     RevokeTokens,
@@ -21,6 +22,7 @@ from aiba_domain.instants import iso
 from aiba_entry.admin_settings import is_email, normal_email
 from aiba_entry.cli.session import OPERATOR, settings_or_exit, with_container
 from aiba_entry.container import Container
+from aiba_entry.http.limits import UNKNOWN_ADDRESS, ClientAddress
 from aiba_entry.passwords import DEFAULT_COST, cost_of, good_password, hash_of
 
 _ROLE = click.Choice([role.value for role in AdminRole])
@@ -85,6 +87,23 @@ def reset_password(email: str) -> None:
 def revoke(email: str) -> None:
     """End all tokens of an account, the environment's too."""
     _execute(email, lambda one: RevokeTokens(email=one))
+
+
+@admin.command()
+@click.argument("email")
+@click.argument("address")
+def allow_address(email: str, address: str) -> None:
+    """Let an account log in from ADDRESS whatever strangers try, as if it had been there before.
+
+    For an owner at a new address, while others go on guessing; IPv6 counts by /64.
+    """
+    counted = ClientAddress().of(address, ())
+    if counted == UNKNOWN_ADDRESS:
+        raise click.BadParameter("an IPv4 or IPv6 address", param_hint="ADDRESS")
+    mine = settings_or_exit().admin
+    is_mine = mine is not None and mine.email == normal_email(email)
+    credential = mine.credential if mine is not None and is_mine else None
+    _execute(email, lambda one: AllowAddress(email=one, address=counted, credential=credential))
 
 
 @admin.command()

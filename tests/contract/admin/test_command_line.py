@@ -51,6 +51,18 @@ def test_an_account_is_looked_after(aiba: Aiba) -> None:
     assert "$2" not in aiba("list").stdout
 
 
+def test_an_address_is_allowed_before_anybody_logged_in_from_it(aiba: Aiba) -> None:
+    """Also for the environment's account before its first login; again it changes nothing."""
+    told(aiba("add", OTHER, given=f"{PASSWORD}\n"))
+    for email in (OTHER, EMAIL.upper()):
+        for _ in range(2):
+            allowed = told(aiba("allow-address", email, "2001:db8::7"))
+            assert allowed["addresses"] == ["2001:db8::/64"]
+    (root,) = (each for each in told(aiba("list")) if each["email"] == EMAIL)
+    assert (root["role"], root["origin"], root["generation"]) == ("superadmin", "environment", 1)
+    assert aiba("verify-audit").stdout.startswith("3 rows follow")
+
+
 @pytest.mark.parametrize(
     ("words", "given", "said"),
     [
@@ -60,6 +72,7 @@ def test_an_account_is_looked_after(aiba: Aiba) -> None:
         (("add", OTHER), f" {PASSWORD}", "password: pattern"),
         (("add", EMAIL), PASSWORD, "admin already exists"),
         (("disable", OTHER), "", "admin not found"),
+        (("allow-address", OTHER, "203.0.113.7"), "", "admin not found"),
         (("hash-password",), "", "password: minLength:12"),
     ],
 )

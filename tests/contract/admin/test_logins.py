@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from aiba_domain.administration import lockout
+from aiba_domain.administration.account_commands import AllowAddress
 from aiba_domain.administration.model import Request
 from aiba_domain.errors import DomainError
 from aiba_entry import passwords
@@ -257,3 +258,47 @@ def test_a_flood_of_logins_is_refused_and_stops_nothing_else(game: Game) -> None
 
     found = [type(each).__name__ for each in game.run(flood())]
     assert found == ["bool"] * 3 + ["Unavailable"] * 2
+
+
+def test_a_flood_of_strangers_does_not_keep_an_owner_out(
+    game: Game, root: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """D-24: who comes from where the account is known is compared in a thread apart."""
+    may_end = threading.Event()
+    real = passwords.matches
+
+    def slow(password: str, hashed: str) -> bool:
+        return may_end.wait(60) if password == WRONG else real(password, hashed)
+
+    monkeypatch.setattr(passwords, "matches", slow)
+    strangers = [
+        game.posting("/api/admin/auth/login", email=f"nobody{number}@x.example", password=WRONG)
+        for number in range(4)
+    ]
+    owner = game.posting("/api/admin/auth/login", email=root.email, password=PASSWORD)
+
+    async def all_of_them() -> tuple[int, list[int]]:
+        waiting = [asyncio.create_task(game._send(call)) for call in strangers]
+        answered = await game._send(owner)
+        may_end.set()
+        return answered.status_code, [(await each).status_code for each in waiting]
+
+    assert game.run(all_of_them()) == (200, [401] * 4)
+
+
+def test_an_allowed_address_gets_in_while_strangers_go_on(make_game: MakeGame) -> None:
+    """D-24: an owner at a new address isn't locked out for ever by whoever goes on guessing."""
+    game = make_game(TRUSTED_PROXIES="192.0.2.1")
+
+    def from_address(last: int, password: str) -> int:
+        answer = attempt(game, EMAIL, password, **{"X-Forwarded-For": f"203.0.113.{last}"})
+        status: int = answer.status_code
+        return status
+
+    for number in range(lockout.AT_ONE_ACCOUNT):
+        assert from_address(100 + number, WRONG) == 401
+    assert from_address(7, PASSWORD) == 429
+    credential = game.settings.admin.credential if game.settings.admin else None
+    game.operate(AllowAddress(email=EMAIL, address="203.0.113.7", credential=credential))
+    assert from_address(7, PASSWORD) == 200
+    assert from_address(8, PASSWORD) == 429

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from aiba_domain.administration.account_commands import (
     AddAdmin,
+    AllowAddress,
     ChangeAdmin,
     ResetPassword,
     RevokeTokens,
@@ -79,6 +80,7 @@ ADMIN_COMMANDS: Final[tuple[tuple[Principal, Command[Any]], ...]] = (
     (ROOT, ChangeAdmin(email=VIEWER_EMAIL, disabled=True)),
     (ROOT, ResetPassword(email=VIEWER_EMAIL, password_hash=f"another {_HASH}")),
     (ROOT, RevokeTokens(email=VIEWER_EMAIL)),
+    (ROOT, AllowAddress(email=VIEWER_EMAIL, address="192.0.2.9")),
 )
 """A call of each of their commands, and who issues it."""
 

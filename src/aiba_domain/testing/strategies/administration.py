@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from aiba_domain.administration.account_commands import (
     AddAdmin,
+    AllowAddress,
     ChangeAdmin,
     ResetPassword,
     RevokeTokens,
@@ -133,6 +134,9 @@ def admin_commands() -> Mapping[type[Command[Any]], st.SearchStrategy[Any]]:
         ),
         ResetPassword: st.builds(ResetPassword, email=emails(), password_hash=hashes),
         RevokeTokens: st.builds(RevokeTokens, email=emails()),
+        AllowAddress: st.builds(
+            AllowAddress, email=emails(), address=texts(8), credential=maybe(hashes)
+        ),
     }
 
 

@@ -86,9 +86,15 @@ class LoginDesk:
         if not is_email(email):
             email = NO_EMAIL
         await self._admit_address(email, request)
-        attempt = self._attempt(email, await self._account(email))
+        account = await self._account(email)
+        attempt = self._attempt(email, account)
         self.cost = max(self.cost, cost_of(attempt.password_hash))
-        fits = await self._passwords.match(password, attempt.password_hash, cost=self.cost)
+        fits = await self._passwords.match(
+            password,
+            attempt.password_hash,
+            cost=self.cost,
+            is_known=account is not None and request.address in account.addresses,
+        )
         reply = await self._execute(
             email,
             request,
