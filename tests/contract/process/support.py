@@ -24,6 +24,7 @@ from aiba_entry.container import Container
 from aiba_entry.service import open_container
 from aiba_entry.settings import load
 from aiba_entry.stores import DATABASE
+from tests.support.forked import Forked
 from tests.support.limits import UNLIMITED
 
 T = TypeVar("T")
@@ -81,17 +82,32 @@ class Server:
     """A running `aiba serve`."""
 
     def __init__(
-        self, data_dir: Path, environ: Mapping[str, str], command: Sequence[str] = (*AIBA, "serve")
+        self,
+        data_dir: Path,
+        environ: Mapping[str, str],
+        command: Sequence[str] | None = (*AIBA, "serve"),
+        *,
+        before: Callable[[], None] | None = None,
     ) -> None:
-        """Start it; `wait_until_ready` tells when it listens."""
+        """Start it; `wait_until_ready` tells when it listens.
+
+        Without a command it is forked from a process that has its modules loaded, after `before`.
+        """
         self.data_dir = data_dir
         self.environ = dict(environ)
         self.printed = Path(f"{data_dir}.{time.monotonic_ns()}.out")
         self.logged = self.printed.with_suffix(".err")
-        with self.printed.open("wb") as out, self.logged.open("wb") as err:
-            self.process = subprocess.Popen(  # noqa: S603 - this project's own command
-                command, env=self.environ, stdout=out, stderr=err
+        self.process: subprocess.Popen[bytes] | Forked
+        if command is None:
+            self.printed.touch()
+            self.process = Forked(
+                ["serve"], environ=self.environ, out=self.printed, err=self.logged, before=before
             )
+        else:
+            with self.printed.open("wb") as out, self.logged.open("wb") as err:
+                self.process = subprocess.Popen(  # noqa: S603 - this project's own command
+                    command, env=self.environ, stdout=out, stderr=err
+                )
         self.base_url = ""
 
     def wait_until_ready(self) -> "Server":
