@@ -287,6 +287,21 @@ def test_pots_are_funded_once_and_never_owe(root: Panel, path: str, aiba: str) -
     assert root.game.sound().faults == ()
 
 
+def test_a_fund_s_key_may_come_from_a_proxy_and_never_from_nowhere(root: Panel) -> None:
+    """The header counts where the body has none; a trace's id is no key, and none is made up."""
+    fund = "/api/admin/treasury/fund"
+    keyed = {"Idempotency-Key": "0f" * 16}
+    for body, aiba in (
+        ({"aibaDelta": 9}, 9),
+        ({"aibaDelta": 9}, 9),
+        ({"aibaDelta": 9, "requestId": "b"}, 18),
+    ):
+        assert data_of(root.call("POST", fund, body, **keyed))["balanceAiba"] == aiba
+    for headers in ({}, {"X-Request-Id": "trace"}):
+        refused = root.call("POST", fund, {"aibaDelta": 9}, **headers)
+        assert error_of(refused, 400, "requestId required") == {"requestId": "required"}
+
+
 def test_the_treasury_asks_for_some_delta(root: Panel) -> None:
     """Nothing to move is a mistake, but for the reserve and the buyback, as ever."""
     refused = root.post("/api/admin/treasury/fund", requestId="k")
