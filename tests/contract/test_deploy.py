@@ -24,6 +24,7 @@ from aiba_entry.forms import whole
 from aiba_entry.http.protocol import READ_SECONDS
 from aiba_entry.http.server import DRAIN_SECONDS
 from aiba_entry.readiness.judgment import judge
+from aiba_entry.settings import load
 from aiba_entry.signer.settings import read_service
 from aiba_entry.variables import SecretFile
 from tests.contract.http.support import Api
@@ -93,8 +94,10 @@ def test_every_image_is_of_a_named_version_and_no_registry_is_named() -> None:
     """What is built tomorrow is built from the same; where from is the engine's to say."""
     images = re.findall(r"^FROM (\S+)", DOCKERFILE, re.MULTILINE)
     stages = re.findall(r"^FROM \S+ AS (\S+)", DOCKERFILE, re.MULTILINE)
-    for image in images:
-        assert image in stages or re.fullmatch(r"[a-z]+:\d[\w.-]+", image), image
+    # One argument, so that both stages are of one Debian, and it can be pinned by digest.
+    (base,) = re.findall(r"^ARG BASE=(\S+)$", DOCKERFILE, re.MULTILINE)
+    assert re.fullmatch(r"[a-z]+:\d[\w.-]+", base)
+    assert set(images) - set(stages) == {"${BASE}"}
     for document in documents():
         for container in containers(document):
             assert re.fullmatch(r"aiba-arena(:\d+\.\d+\.\d+)?", container["image"])
@@ -168,7 +171,10 @@ def environment(path: Path) -> dict[str, str]:
         elif name == "Environment":
             variable, _, text = value.partition("=")
             environ[variable] = text.replace("%d", "credentials")
-    return environ
+    hidden = {
+        each for name, value in unit(path) if name == "UnsetEnvironment" for each in value.split()
+    }
+    return {name: text for name, text in environ.items() if name not in hidden}
 
 
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
@@ -194,6 +200,8 @@ def test_a_unit_gives_up_on_a_refused_environment_and_waits_for_a_drain(path: Pa
     directives = dict(unit(path))
     if directives["Type"] == "oneshot":
         return
+    assert directives["Type"] == "notify"
+    assert int(directives["WatchdogSec"]) >= 60
     assert directives["Restart"] == "always"
     assert directives["RestartPreventExitStatus"] == "78"
     assert int(directives["TimeoutStopSec"]) >= DRAIN
@@ -237,6 +245,18 @@ def test_the_environments_of_the_units_are_ready() -> None:
     assert [each.code for each in embedded.warnings] == ["store_on_one_machine"]
 
 
+@pytest.mark.parametrize("store", ["sqlite", "mongo"])
+def test_a_backup_has_all_that_it_needs_and_no_more(store: str) -> None:
+    """Whatever the API's settings name beside: the timer's unit has neither admins nor a vault."""
+    environ = environment(DEPLOY / "systemd" / "aiba-backup.service") | {"AIBA_STORE": store}
+    if store == "sqlite":
+        del environ["MONGO_URI_FILE"]
+    settings = load(environ, secrets)
+    assert bool(settings.mongo_uri) == (store == "mongo")
+    assert settings.ton is None
+    assert not [name for name in environ if "ADMIN" in name or "ORACLE" in name]
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd here")
 @pytest.mark.parametrize("path", UNITS, ids=lambda path: path.name)
 def test_systemd_finds_a_unit_well_guarded(path: Path) -> None:
@@ -262,7 +282,8 @@ def of_kind(*kinds: str) -> list[dict[str, Any]]:
 
 def pod_of(document: dict[str, Any]) -> dict[str, Any] | None:
     """Return the pod that an object makes."""
-    template = document.get("spec", {}).get("template")
+    spec = document.get("spec", {})
+    template = spec.get("jobTemplate", {}).get("spec", spec).get("template")
     pod: dict[str, Any] | None = template["spec"] if template else None
     return pod
 
@@ -273,7 +294,7 @@ def containers(document: dict[str, Any]) -> list[dict[str, Any]]:
     return pod["containers"] if pod else []
 
 
-WORKLOADS: Final = of_kind("Deployment", "StatefulSet", "Job")
+WORKLOADS: Final = of_kind("Deployment", "StatefulSet", "Job", "CronJob")
 SETTINGS: Final = {each["metadata"]["name"]: each["data"] for each in of_kind("ConfigMap")}
 
 
@@ -314,6 +335,9 @@ def test_a_pod_runs_what_there_is_and_reads_secrets_from_files(workload: dict[st
     """Commands parse, variables are documented, no secret is a variable, none readable to all."""
     (container,) = containers(workload)
     program, *words = container["command"]
+    if program == "sh":
+        script = words[-1].removeprefix("exec ")
+        program, *words = shlex.split(re.sub(r"\$\(.*?\)", "now", script))
     assert program == "aiba"
     settings = settings_of(workload)
     assert is_command(words, settings)
@@ -377,7 +401,9 @@ def test_probes_ask_served_paths_at_the_port_that_is_listened_on(workload: dict[
 def test_services_budgets_and_policies_select_pods_that_there_are() -> None:
     """A selector with a slip of the pen would select nothing, and say nothing."""
     labels = {
-        each["spec"]["template"]["metadata"]["labels"]["app.kubernetes.io/name"]
+        each["spec"].get("jobTemplate", each)["spec"]["template"]["metadata"]["labels"][
+            "app.kubernetes.io/name"
+        ]
         for each in WORKLOADS
     }
     selected = re.findall(
@@ -411,9 +437,9 @@ def test_the_signer_is_alone_and_its_url_leads_to_it() -> None:
 def test_what_is_applied_at_once_is_what_runs_for_ever() -> None:
     """The jobs are started by hand, at their time."""
     listed = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())
-    jobs = {path.name for path in MANIFESTS if "kind: Job" in path.read_text()}
+    jobs = {path.name for path in MANIFESTS if re.search("kind: (Cron)?Job", path.read_text())}
     assert set(listed["resources"]) == {path.name for path in MANIFESTS} - jobs
-    assert jobs == {"migrate.yaml", "signer-init.yaml"}
+    assert jobs == {"migrate.yaml", "signer-init.yaml", "backup.yaml"}
 
 
 # --- the proxy ---
@@ -427,7 +453,7 @@ def test_the_proxy_names_the_caller_and_waits_longer_than_the_service() -> None:
     assert int(directives["keepalive_timeout"][:-1]) < 75
     assert int(directives["proxy_read_timeout"][:-1]) > 25
     assert float(directives["client_body_timeout"][:-1]) <= READ_SECONDS
-    assert directives["client_max_body_size"] == "1m"
+    assert directives["client_max_body_size"] == "2m"
     assert re.search(r"location = /metrics \{\s+return 404;", text)
     assert text.count("{") == text.count("}")
 
@@ -439,7 +465,10 @@ def test_every_command_of_the_page_is_one_that_there_is() -> None:
     """What is typed there can be typed, and every file of deploy/ that is named is there."""
     page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
     page = re.sub(r"\$\(ls .*?\)", str(DEPLOY), page)
-    typed = re.findall(r"^\$ (aiba [^>|\n]+)", page, re.MULTILINE)
+    typed = re.findall(
+        r"^ *\$ (?:AIBA=\S+ )?(aiba(?:-in aiba(?:-signer)?)? [^>|\n]+)", page, re.MULTILINE
+    )
+    typed = [re.sub(r"^aiba-in aiba(-signer)? ", "aiba ", line) for line in typed]
     told = re.findall(r"`(aiba [a-z][a-z -]*)`", page)
     assert len(typed) > 6
     environ = {"ORACLE_SIGNER_STORE": "store", "ORACLE_SIGNER_LOG": "log"}
@@ -452,3 +481,22 @@ def test_every_command_of_the_page_is_one_that_there_is() -> None:
         assert is_command(words[1:], environ), line
     for path in re.findall(r"\b(deploy/[\w./-]+\w)", page):
         assert (ROOT / path).exists() or path.startswith("deploy/grafana"), path
+
+
+def test_every_step_of_the_page_is_rehearsed() -> None:
+    """What the page has typed on a machine is typed by the rehearsal, each step at least once."""
+    page = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    script = (DEPLOY / "rehearse" / "on-the-machine.sh").read_text(encoding="utf-8")
+    told = re.findall(r"<!-- step: ([a-z-]+) -->", page)
+    done = re.findall(r"^(?:\(cd \S+ && )?step ([a-z-]+)", script, re.MULTILINE)
+    assert set(told) == set(done)
+    assert len(set(told)) == len(told) > 10
+    for name in told:
+        words = [shutil.which("sh") or "sh", str(DEPLOY / "rehearse" / "steps.sh")]
+        typed = subprocess.run(  # noqa: S603 - ours
+            [*words, str(ROOT / "docs" / "deploy.md"), name],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert typed.strip()

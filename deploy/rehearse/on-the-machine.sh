@@ -1,0 +1,146 @@
+# The part of machine.sh that runs on the machine, with systemd as process 1. Ends at the first thing that isn't as the page says.
+set -eu
+export LC_ALL=C.UTF-8
+base=http://127.0.0.1:5000
+ip link set lo up 2> /dev/null || true
+
+say() { echo "# $*"; }
+fail() { echo "NOT SO: $*"; systemctl status --no-pager --full aiba aiba-signer || true; journalctl --no-pager -n 60 -u aiba -u aiba-signer -u aiba-backup || true; exit 1; }
+# Types a step of the page; what a person would type into it comes by `typed`.
+step() {
+    say "step: $1"
+    sh deploy/rehearse/steps.sh docs/deploy.md "$1" > /tmp/step
+    sed -i -e 's#^aiba admin hash-password#echo "a password of the rehearsal" | aiba admin hash-password#' \
+        -e 's#^cat > telegram-bot-token#echo "734512:REHEARSED-token_0123456789abcdefgh" > telegram-bot-token#' \
+        -e 's#^cat > \(.*/ton-api-key\)#echo "provider-key-4c1e8f0a-rehearsed" > \1#' /tmp/step
+    sh -eu /tmp/step || fail "step $1"
+}
+is() { test "$(systemctl show --property "$2" --value "$1")" = "$3" || fail "$1 has $2=$(systemctl show --property "$2" --value "$1"), not $3"; }
+until_so() { n=0; until "$@"; do n=$((n + 1)); test "$n" -lt 200 || fail "still not: $*"; sleep 0.1; done; }
+shows() { test "$(systemctl show --property "$2" --value "$1")" = "$3"; }
+play() { /usr/local/lib/aiba/bin/python deploy/rehearse/play.py "$base" /etc/aiba/secrets "$@" || fail "play $*"; }
+
+battles() {
+    runuser -u aiba -- python3 -c 'import sqlite3
+print(sqlite3.connect("file:/var/lib/aiba/aiba.db?mode=ro", uri=True).execute("SELECT COUNT(*) FROM battles").fetchone())'
+}
+
+step install
+step place
+step secrets
+step doctor
+step start
+is aiba Type notify
+is aiba ActiveState active
+is aiba-backup.timer ActiveState active
+play battle
+
+say 'secrets: each is shown to the service alone, none is in its environment, and nobody else reads the folder'
+pid=$(systemctl show --property MainPID --value aiba)
+for file in /etc/aiba/secrets/*; do
+    ! tr '\0' '\n' < "/proc/$pid/environ" | grep -qF "$(cat "$file")" || fail "$file in the environment"
+    ! systemctl show aiba | grep -qF "$(cat "$file")" || fail "$file in systemctl show"
+done
+! runuser -u aiba -- ls /etc/aiba/secrets 2> /dev/null || fail 'the folder of secrets is open'
+test "$(stat -c %u "/proc/$pid")" = "$(id -u aiba)" || fail 'the service runs as somebody else'
+grep -q '^NoNewPrivs:.1' "/proc/$pid/status" || fail 'new privileges'
+grep -q '^Seccomp:.2' "/proc/$pid/status" || fail 'no filter of calls'
+grep -qE '^CapBnd:\s0+$' "/proc/$pid/status" || fail 'capabilities'
+systemd-analyze security --no-pager --threshold=20 aiba | tail -1 || fail 'exposed'
+
+say 'killed, it is started anew'
+kill -9 "$pid"
+until_so shows aiba NRestarts 1
+until_so curl --fail --silent --output /dev/null "$base/ready"
+
+say 'standing still, it is ended by the watchdog and started anew'
+mkdir -p /run/systemd/system/aiba.service.d
+printf '[Service]\nWatchdogSec=3\n' > /run/systemd/system/aiba.service.d/impatient.conf
+systemctl daemon-reload && systemctl restart aiba
+kill -STOP "$(systemctl show --property MainPID --value aiba)"
+until_so shows aiba NRestarts 1
+until_so curl --fail --silent --output /dev/null "$base/ready"
+journalctl --no-pager -u aiba | grep -q 'Watchdog timeout' || fail 'it was not the watchdog'
+rm -r /run/systemd/system/aiba.service.d
+systemctl daemon-reload && systemctl restart aiba
+
+say 'stopped, it answers what it has accepted, takes nothing new, and ends with 0'
+play drain systemctl stop aiba --no-block
+until_so shows aiba ActiveState inactive
+is aiba ExecMainStatus 0
+is aiba Result success
+
+say 'a refused environment: 78, told in the log, and not tried again'
+cp /etc/aiba/aiba.env /tmp/aiba.env
+sed -i 's/^CORS_ORIGIN=.*/CORS_ORIGIN=*/' /etc/aiba/aiba.env
+! systemctl start aiba 2> /dev/null || fail 'it was started'
+sleep 3
+is aiba ActiveState failed
+is aiba ExecMainStatus 78
+is aiba NRestarts 0
+journalctl --no-pager -u aiba | grep -q 'cors_origin_shape' || fail 'the finding is not in the log'
+code=0; aiba-in aiba doctor > /tmp/doctor.txt || code=$?
+test "$code" = 78 && grep -q cors_origin_shape /tmp/doctor.txt || fail "aiba doctor said $code"
+cp /tmp/aiba.env /etc/aiba/aiba.env
+systemctl start aiba || fail 'with its environment again'
+
+say 'a backup beside the running service, and a drill'
+systemctl start aiba-backup.service || fail 'a backup'
+step drill
+test "$(stat -c %U:%a "$(ls -d /var/backups/aiba/* | tail -1)")" = aiba:700 || fail 'who owns the backup'
+
+say 'an upgrade with a step of the schema'
+battles > /tmp/before
+(cd /source/0.2.0 && step beside) | tee /tmp/beside
+grep -q 'CREATE TABLE rehearsals\|rehearsals' /tmp/beside || fail 'the plan does not show the step'
+(cd /source/0.2.0 && step switch)
+/usr/local/lib/aiba/bin/aiba --version | grep -q 0.2.0 || fail 'which version is it'
+step audit
+play battle
+battles > /tmp/after
+cmp -s /tmp/before /tmp/after && fail 'nothing was played'
+
+say 'the old build refuses the new schema and names it'
+ln -sfn aiba-0.1.0 /usr/local/lib/aiba
+! systemctl restart aiba 2> /dev/null || fail 'the old build was started on the new schema'
+journalctl --no-pager -u aiba | grep -q 'knows up to' || fail 'it does not say why'
+
+say 'back again, to the moment of the backup'
+step restore
+battles > /tmp/back
+cmp -s /tmp/before /tmp/back || fail 'what is back is not what was backed up'
+step audit
+play battle
+
+say 'and back where no step was taken'
+step back
+play battle
+say 'the signer, apart, and the API that calls it'
+step signer
+sed -i -e 's/^#ARENA_VAULT_ADDRESS=.*/ARENA_VAULT_ADDRESS=0:1111111111111111111111111111111111111111111111111111111111111111/' \
+    -e 's/^#AIBA_JETTON_MASTER=.*/AIBA_JETTON_MASTER=0:2222222222222222222222222222222222222222222222222222222222222222/' \
+    -e 's/^#TON_/TON_/' /etc/aiba/aiba.env
+step drop-ins
+is aiba-signer ActiveState active
+is aiba ActiveState active
+test "$(stat -c %U:%G:%a /run/aiba-signer/signer.sock)" = aiba-signer:aiba-signer:660 || fail "the socket is $(stat -c %U:%G:%a /run/aiba-signer/signer.sock)"
+pid=$(systemctl show --property MainPID --value aiba-signer)
+! runuser -u aiba -- cat /etc/aiba/signer-secrets/oracle-key /var/lib/aiba-signer/protection.db /etc/aiba/signer-tokens 2> /dev/null || fail 'the API reads what is the signer'\''s'
+runuser -u aiba -G aiba-signer -- curl --fail --silent --unix-socket /run/aiba-signer/signer.sock http://signer/health > /dev/null || fail 'the socket is closed to the API'
+! runuser -u nobody -- curl --fail --silent --unix-socket /run/aiba-signer/signer.sock http://signer/health > /dev/null || fail 'the socket is open to all'
+systemd-analyze security --no-pager --threshold=20 aiba-signer | tail -1 || fail 'exposed'
+code=0; aiba-in aiba doctor --live --json > /tmp/doctor.json || code=$?
+# There is no chain here: the signer is reached and says so, and the API's token is good.
+grep -q live_signer_not_ready /tmp/doctor.json && ! grep -q live_signer_unreachable /tmp/doctor.json || fail "the signer by doctor: $(cat /tmp/doctor.json)"
+aiba-in aiba-signer signer status > /dev/null || fail 'signer status'
+cp /etc/aiba/signer-policy.toml /tmp/policy
+echo 'version = 2' > /etc/aiba/signer-policy.toml
+! systemctl restart aiba-signer 2> /dev/null || fail 'the signer was started'
+sleep 3
+is aiba-signer ExecMainStatus 78
+is aiba-signer NRestarts 0
+cp /tmp/policy /etc/aiba/signer-policy.toml
+systemctl start aiba-signer
+curl --fail --silent --output /dev/null "$base/ready" || fail 'the API without its signer'
+
+say 'all of it is so'
