@@ -16,8 +16,12 @@ from aiba_adapters.mongo.documents import SHAPES
 from aiba_adapters.mongo.shapes.money import UnitShape
 from aiba_adapters.mongo.shapes.people import PlayerShape
 from aiba_adapters.mongo.shapes.work import AnswerShape
+from aiba_domain.administration.commands import LogIn
+from aiba_domain.administration.lockout import AT_ONE_ADDRESS
+from aiba_domain.administration.model import TOO_OFTEN, Origin, Request
 from aiba_domain.brokers.commands import GetStarter, Train
 from aiba_domain.brokers.model import Stat
+from aiba_domain.decision import Principal, Refused, Role
 from aiba_domain.economy.commands import ChangePolicy
 from aiba_domain.economy.treasury_commands import CreditUser
 from aiba_domain.money import Currency
@@ -75,6 +79,26 @@ def stored(folder: Path, collection: str) -> list[dict[str, Any]]:
     client: MongoClient[dict[str, Any]]
     with MongoClient(uri_of(folder)) as client:
         return list(client.get_default_database()[collection].find({}))
+
+
+def test_d24_attempts_at_one_account_at_once_are_five(anywhere: Playground) -> None:
+    """D-24: however many processes try at the same moment, what is too often is refused."""
+    request = Request(id="r", method="POST", path="/", address="203.0.113.7")
+    who = Principal(id="root@game.example", role=Role.OPERATOR, request=request)
+
+    def attempt(number: int) -> LogIn:
+        return LogIn(
+            session_id=f"{number}", lifetime_ms=1_000, origin=Origin.STORE, credential=None
+        )
+
+    async def at_once() -> list[str]:
+        tries = (anywhere.pipeline.execute(who, attempt(number)) for number in range(12))
+        answers = await asyncio.gather(*tries)
+        return [each.outcome.code for each in answers if isinstance(each.outcome, Refused)]
+
+    codes = anywhere.run(at_once())
+    assert codes.count("invalid credentials") == AT_ONE_ADDRESS
+    assert codes.count(TOO_OFTEN) == 12 - AT_ONE_ADDRESS
 
 
 def test_d01_a_refused_debit_makes_no_second_player(play: Playground, tmp_path: Path) -> None:
