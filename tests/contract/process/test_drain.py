@@ -188,6 +188,33 @@ def test_what_timed_out_is_asked_for_again_with_its_key(serve: Callable[..., Ser
     assert answer_of(aiba(server.environ, "audit", "--json"))["sound"] is True
 
 
+def test_what_a_client_that_went_away_had_asked_for_counts_once(
+    serve: Callable[..., Server],
+) -> None:
+    """Whoever leaves amid a commit finds its effect whole, and its answer under the key."""
+    server = serve()
+    player = prepared(server)
+    body = battle(player, "left")
+
+    async def work() -> list[Answer]:
+        async with connect(server.port) as other:
+            with write_lock(server.database):
+                for _ in range(3):
+                    async with connect(server.port) as gone:
+                        await gone.send("POST", "/api/battle/run", body, player.headers)
+                        await other.call("GET", "/health")
+                        gone.writer.transport.abort()
+                await other.call("GET", "/health")
+            call = ("POST", "/api/battle/run", body, player.headers)
+            return [await other.call(*call) for _ in range(2)]
+
+    first, second = asyncio.run(work())
+    assert first.data == second.data
+    assert rows(server.database, "SELECT count(*) FROM battles") == [(1,)]
+    assert server.stop() == 0
+    assert answer_of(aiba(server.environ, "audit", "--json"))["sound"] is True
+
+
 def test_what_outlasts_the_drain_is_cut_off_and_counts_once(serve: Callable[..., Server]) -> None:
     """A request beyond the drain's bound gets no answer; its key tells later what became of it."""
     server = serve(command=patched(DRAIN_SECONDS=1))
