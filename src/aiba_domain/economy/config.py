@@ -124,6 +124,8 @@ RATES: Final[Mapping[str, str]] = MappingProxyType(
 """The reward rates by their names on the wire."""
 
 NAMES: Final = frozenset({*PLAIN, *RATES, _START, _END, _WINDOWS})
+MAPS: Final = frozenset({"dailyCapAibaByArena", "dailyCapNeurByArena", _WINDOWS})
+"""The settings that are maps; a faulty entry of one is refused as `invalid <map>`."""
 """Every field that a document may change."""
 
 

@@ -151,6 +151,9 @@ def test_d57_no_setting_takes_a_fraction_or_a_value_out_of_range(
     [
         ("dailyCapAibaByArena", {"prediction": -1}, "dailyCapAibaByArena.prediction"),
         ("dailyCapNeurByArena", {"nowhere": 1}, "dailyCapNeurByArena.nowhere"),
+        ("dailyCapAibaByArena", {"prediction": "many"}, "dailyCapAibaByArena"),
+        ("dailyCapNeurByArena", {"prediction": 0.5}, "dailyCapNeurByArena"),
+        ("emissionWindowsUtc", {"prediction": {"startHourUtc": 1}}, "emissionWindowsUtc"),
         (
             "emissionWindowsUtc",
             {"nowhere:pro": {"startHourUtc": 1, "endHourUtc": 2}},
@@ -164,6 +167,20 @@ def test_a_map_s_entry_is_refused_by_its_name(
     """An entry that would have no effect isn't dropped in silence."""
     refused = shared.call("PATCH", CONFIG, {field: value})
     assert set(error_of(refused, 400, f"invalid {field}")) == {where}
+
+
+def test_what_is_no_map_or_not_alone_is_a_field_s_fault(shared: Panel) -> None:
+    """Only entries of a map have a code of their own, and only where nothing else is wrong."""
+    for body, fields in (
+        ({"dailyCapAibaByArena": 5}, {"dailyCapAibaByArena"}),
+        ({"emissionWindowsUtc": []}, {"emissionWindowsUtc"}),
+        (
+            {"dailyCapAibaByArena": {"prediction": "x"}, "trainNeurCost": "x"},
+            {"dailyCapAibaByArena", "trainNeurCost"},
+        ),
+    ):
+        refused = shared.call("PATCH", CONFIG, body)
+        assert set(error_of(refused, 400, "validation_error")) == fields
 
 
 def test_a_map_is_replaced_whole_and_cleared_by_an_empty_one(root: Panel) -> None:

@@ -9,13 +9,14 @@ from typing import Annotated, Any, Final, cast
 from litestar import Controller, Request, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody, QueryParameter
+from litestar.types import ExceptionHandlersMap
 from msgspec import Meta
 
 from aiba_domain.application.admin_queries import AdminQueries, PlayerFile
 from aiba_domain.application.forecast import MAX_AVERAGE, MAX_DAYS, MAX_PLAYERS, Scenario
 from aiba_domain.application.pipeline import Pipeline
 from aiba_domain.application.queries import Queries
-from aiba_domain.economy.config import PLAIN, RATES, settings_of
+from aiba_domain.economy.config import MAPS, PLAIN, RATES, settings_of
 from aiba_domain.economy.config_commands import PatchConfig
 from aiba_domain.economy.ledger import player_account
 from aiba_domain.economy.policy import RANGES, EconomyPolicy
@@ -40,7 +41,7 @@ from aiba_entry.http.admin.forecasting import ForecastDesk, ForecastOut, forecas
 from aiba_entry.http.admin.guard import superadmin, viewer
 from aiba_entry.http.admin.principal import AdminPrincipal
 from aiba_entry.http.context import context_of
-from aiba_entry.http.envelope import Reply, data_reply, documented, flat_reply
+from aiba_entry.http.envelope import Reply, data_reply, documented, error_reply, flat_reply
 from aiba_entry.http.errors import InvalidRequest
 from aiba_entry.http.validation import Body, RequestId, query_text, text, whole
 from aiba_entry.http.wire import Json
@@ -106,6 +107,17 @@ class ConfigBody(_Settings):  # type: ignore[misc]
     """What of the configuration changes: some settings, or the whole document as it was edited."""
 
 
+def _on_invalid_config(request: _Request, error: InvalidRequest) -> Reply:
+    """Refuse entries of a map under the code that clients know, where nothing else is wrong."""
+    fields = error.details or {}
+    entries = [name for name, text in fields.items() if name in MAPS and text != "object"]
+    if len(entries) < len(fields):
+        code, details = error.code, fields
+    else:
+        code, details = f"invalid {entries[0]}", {entries[0]: fields[entries[0]]}
+    return error_reply(error.status, code, context_of(request).request_id, details=details)
+
+
 class CreditBody(Body):
     """Whom to give how much, or with a negative delta to take it from; and why."""
 
@@ -137,6 +149,7 @@ class AdminEconomy(Controller):
         "/config",
         guards=[superadmin],
         responses=documented(ConfigOut, 400, 401, 403, 409, 413, 429, 503),
+        exception_handlers=cast("ExceptionHandlersMap", {InvalidRequest: _on_invalid_config}),
         operation_id="adminChangeConfig",
     )
     async def change_config(
