@@ -14,6 +14,7 @@ PACKAGES: Final = {
     "node": "nodejs",
     "chromium": "chromium",
     "chromedriver": "chromium-driver",
+    "nginx": "nginx-light",
     "openssl": "openssl",
     "redis-server": "redis-server",
     "prometheus": "prometheus",
