@@ -1,5 +1,6 @@
 """Rate limits that all processes count together: one script in Redis for each hit."""
 
+import re
 import time
 from collections.abc import Awaitable, Callable
 from hashlib import sha1, sha256
@@ -43,6 +44,7 @@ redis.call('HSET', KEYS[1], 'hits', string.format('%.0f', hits), 'reset', ends)
 redis.call('PEXPIRE', KEYS[1], string.format('%.0f', reset - now + kept))
 return {hits, ends}
 """
+_CODE: Final = re.compile(r"[A-Z]{2,20}(?= )")
 _SCRIPT_ID: Final = sha1(_SCRIPT.encode(), usedforsecurity=False).hexdigest()
 
 
@@ -104,7 +106,10 @@ class RedisRateLimiter:
             return await ask()
         except (RedisError, OSError, TimeoutError) as error:
             result = _result_of(error)
-            raise Unavailable(f"redis: {result}", retry_after_ms=RETRY_AFTER_MS) from error
+            said = f" {code[0]}" if (code := _CODE.match(str(error))) else ""
+            # A refusal may repeat what it was asked, a password among it: none is told further.
+            cause = None if result is Result.REFUSED else error
+            raise Unavailable(f"redis: {result}{said}", retry_after_ms=RETRY_AFTER_MS) from cause
         finally:
             self._meter.request(operation, result, time.monotonic() - began)
 

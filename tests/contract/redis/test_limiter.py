@@ -4,6 +4,9 @@ import asyncio
 import itertools
 import random
 import socket
+import socketserver
+import threading
+import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -275,3 +278,21 @@ def test_a_full_redis_is_told_as_such(tmp_path: Path) -> None:
         assert told.requests == [(Operation.HIT, Result.REFUSED)]
     finally:
         server.kill()
+
+
+def test_a_refusal_that_repeats_the_password_is_not_passed_on() -> None:
+    """A Redis whose AUTH is renamed repeats what it was asked; its code is told, and no more."""
+    word = "a-word-that-nobody-must-see"
+
+    class Renamed(socketserver.StreamRequestHandler):
+        def handle(self) -> None:
+            while self.rfile.readline():
+                told = f"-ERR unknown command 'AUTH', with args beginning with: '{word}'\r\n"
+                self.wfile.write(told.encode())
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Renamed) as renamed:
+        threading.Thread(target=renamed.serve_forever, args=(0.05,)).start()
+        with pytest.raises(Unavailable, match="redis: refused") as failed:
+            limited(f"redis://:{word}@127.0.0.1:{renamed.server_address[1]}/0", hit)
+        renamed.shutdown()
+    assert word not in "".join(traceback.format_exception(failed.value))
