@@ -10,6 +10,9 @@ import httpx
 
 from tests.contract.process.support import PATIENCE_S, Server, until
 
+_PACE_S = 0.1
+"""How long traffic rests, so that most of the machine is for those who start."""
+
 
 class Fleet:
     """Some servers on one store, restarted as an operator's balancer and supervisor do it."""
@@ -130,6 +133,7 @@ class Traffic:
             while not self._stop.is_set():
                 self._act(self.done)
                 self.done += 1
+                self._stop.wait(_PACE_S)
         except BaseException as fault:  # noqa: BLE001 - told by whoever waits for it
             self._fault = fault
 

@@ -84,7 +84,7 @@ class Game(Traffic):
         self._early = [launch(OLD[BOT], now_s - 1 - back) for back in range(200)]
         self.sessions = [self._session(self._early[0])]
         self._ends = False
-        self._logins = count()
+        self._logins, self._turns = count(), count()
         self._known: set[int] = set()
         self.admins = [self._admin(self.doors[0])]
         broker = self.doors[0].data(
@@ -119,15 +119,15 @@ class Game(Traffic):
             self.admins = [self.admins[0], self._admin(door)]
 
     def turn_epoch(self) -> None:
-        """Close the open epoch and open the next, by the roots of each process that is there."""
+        """Close the open epoch and open the next, by the roots of one of the processes in turn."""
 
         async def turn(container: Container) -> None:
             seeds = container.seeds()
             await rotate_seed(container.pipeline(), container.store(), seeds, OPERATOR)
 
-        for server in self._fleet.servers:
-            if server.process.poll() is None:
-                with_container(self._fleet.known[server.process.pid], turn)
+        running = [each for each in self._fleet.servers if each.process.poll() is None]
+        server = running[next(self._turns) % len(running)]
+        with_container(self._fleet.known[server.process.pid], turn)
 
     def seen(self) -> None:
         """See it go on, also after the epoch was turned over."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-WITH_CHAIN = ["test_isolation.py", "test_rotation.py"]
+WITH_CHAIN = ["test_isolation.py", "test_rotation.py", "test_token_rotation.py"]
 
 collect_ignore = WITH_CHAIN if find_spec("tonpy") is None else []
 

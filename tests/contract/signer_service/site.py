@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from click.testing import CliRunner
 from pytoniq_core.boc.cell import Cell
 
 from aiba_adapters.devnet.arena import TON, key_of
 from aiba_adapters.devnet.wallets import Order, WalletVersion, make_wallet
 from aiba_adapters.ton.addresses import parse_canonical
+from aiba_entry.cli.main import main
 from tests.contract.process.support import (
     AIBA,
     PATIENCE_S,
@@ -108,10 +110,10 @@ class Site:
         }
         for name in ("old", "new"):
             (folder / name).mkdir()
-        self.run('aiba signer new-key "$OLD/oracle.key" > "$OLD/oracle.pub"')
-        line = self.run(f"aiba signer new-token api {folder}/token")
-        (folder / "tokens").write_text(line)
-        self.run("aiba signer init --network testnet --new-key")
+        public_key = self.here("new-key", str(folder / "old" / "oracle.key"))
+        (folder / "old" / "oracle.pub").write_text(public_key)
+        (folder / "tokens").write_text(self.here("new-token", "api", str(folder / "token")))
+        self.here("init", "--network", "testnet", "--new-key")
         self.chain = self._start_chain()
 
     @property
@@ -123,6 +125,12 @@ class Site:
     def token(self) -> str:
         """The API's token."""
         return (self.folder / "token").read_text().strip()
+
+    def here(self, *words: str) -> str:
+        """Run a command of `aiba signer` in this process, and return what it printed."""
+        run = CliRunner().invoke(main, ["signer", *words], env=self.environ)
+        assert run.exit_code == 0, run.output
+        return run.stdout
 
     def run(self, command: str) -> str:
         """Run a line of shell to its end and return what it printed."""
