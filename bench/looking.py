@@ -270,8 +270,8 @@ def serve_side(name: str, players: int) -> None:
     """Serve one of the two sides until a signal; its log goes to the file that is named for it."""
     level = "INFO" if name == _LOOK else "CRITICAL"
     with Path(os.environ[_LOG]).open("w", encoding="utf-8") as log:
-        configure_logging(level, stream=log, secrets=tuple(SECRETS.values()))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        lines = configure_logging(level, stream=log, secrets=tuple(SECRETS.values()))
+        with lines.gathered(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(name, players))
 
 

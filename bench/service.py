@@ -150,8 +150,8 @@ async def _prepared(container: Container, players: int) -> dict[str, str]:
 def main() -> None:
     """Serve until a signal. The log is written as in production, to nowhere."""
     with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
-        configure_logging("INFO", stream=nowhere, secrets=tuple(SECRETS.values()))
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        lines = configure_logging("INFO", stream=nowhere, secrets=tuple(SECRETS.values()))
+        with lines.gathered(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_run(int(sys.argv[1])))
 
 

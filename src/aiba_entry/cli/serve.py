@@ -59,7 +59,7 @@ def serve(*, wants_chain: bool, local_chain_port: int) -> None:
         raise SystemExit(CONFIGURATION_FAULT)
     readiness = readiness_or_exit()
     settings = settings_or_exit()
-    configure_logging(settings.log_level, stream=sys.stderr, secrets=settings.secrets)
+    log = configure_logging(settings.log_level, stream=sys.stderr, secrets=settings.secrets)
     for warning in readiness.warnings:
         _log.warning("readiness", code=warning.code, variables=warning.variables)
     listener = _listener_or_exit(settings)
@@ -69,7 +69,8 @@ def serve(*, wants_chain: bool, local_chain_port: int) -> None:
             if wants_chain and without is None:
                 runner.run(_run_with_chain(settings, listener, local_chain_port))
             else:
-                runner.run(run(settings, listener, note=without))
+                with log.gathered():
+                    runner.run(run(settings, listener, note=without))
     except SettingsError as error:
         click.echo(str(error), err=True)
         raise SystemExit(CONFIGURATION_FAULT) from None
@@ -106,9 +107,10 @@ async def _run_with_chain(settings: Settings, listener: socket.socket, port: int
     network = os.environ.get("TON_NETWORK", "").strip() or None
     async with local_chain(settings.data_dir, network=network, port=port) as chain:
         settings = load({**chain.settings, **_set_variables()})
-        configure_logging(settings.log_level, stream=sys.stderr, secrets=settings.secrets)
+        log = configure_logging(settings.log_level, stream=sys.stderr, secrets=settings.secrets)
         await _refuse_claims_of_others(settings, chain.vault)
-        await run(settings, listener, chain=chain)
+        with log.gathered():
+            await run(settings, listener, chain=chain)
 
 
 async def _refuse_claims_of_others(settings: Settings, vault: str) -> None:

@@ -26,7 +26,8 @@ from aiba_entry.http.errors import INTERNAL, ApiError, InvalidRequest
 from aiba_entry.http.paths import RoutePaths
 from aiba_entry.http.raw_headers import RawHeaders
 from aiba_entry.http.security_headers import SecurityHeaders
-from aiba_entry.observability import REQUEST_ID, Metrics, get_logger
+from aiba_entry.logs import REQUEST_ID, RequestLog, get_logger
+from aiba_entry.observability import Metrics
 
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _EMPTY_PAIR: Final = re.compile(rb"(^|&)[^&=]*=(?=&|$)")
@@ -42,6 +43,7 @@ _ONCE: Final = frozenset(
     }
 )
 _CLOSE: Final = {"Connection": "close"}
+_SOURCE: Final = "aiba.http"
 _CLIENT_GONE: Final = 499
 _LONGEST_PATH: Final = 200
 _DRAIN_SECONDS: Final = 2.0
@@ -79,7 +81,8 @@ class Edge:
         self._body_limit = body_limit
         self._secure = secure
         self._deadline_s = deadline_s
-        self._log = get_logger("aiba.http")
+        self._log = get_logger(_SOURCE)
+        self._log_request = RequestLog(_SOURCE)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -123,13 +126,8 @@ class Edge:
             seconds = perf_counter() - started
             status = answer.status or _CLIENT_GONE
             self._metrics.observe_request(method, template, status, seconds)
-            self._log.info(
-                "request",
-                method=method,
-                path=template or path[:_LONGEST_PATH],
-                status=status,
-                ms=round(seconds * 1000, 3),
-            )
+            shown = template or path[:_LONGEST_PATH]
+            self._log_request(context.request_id, method, shown, status, seconds)
             REQUEST_ID.reset(bound)
 
     async def _answer(self, scope: HTTPScope, receive: Receive, answer: "_Answer") -> None:

@@ -51,6 +51,18 @@ def test_every_line_is_json_and_carries_the_request_id(serve: Callable[..., Serv
     assert told[ids[4]]["path"] == "/nowhere"
 
 
+def test_every_request_has_its_line_when_the_process_has_ended(
+    serve: Callable[..., Server],
+) -> None:
+    """Lines are written together, and a drain leaves none of them behind."""
+    server = serve()
+    with server.client() as http:
+        ids = [http.get("/health").headers["x-request-id"] for _ in range(50)]
+        assert server.stop() == 0
+    told = [line["request_id"] for line in server.log_lines() if line["event"] == "request"]
+    assert told == ids
+
+
 def leaking_calls(http: httpx.Client, bait: dict[str, str]) -> Iterator[httpx.Response]:
     """Make requests that fail, with a secret in every place where one can stand."""
     for value in bait.values():
