@@ -54,9 +54,23 @@ class StoredBalances:
 
 def line_of(row: Row) -> bytes:
     """Return the bytes of an entry that are hashed: a JSON list in ASCII, without spaces."""
+    number, at, currency, amount, *texts = row
+    if type(number) is type(at) is type(amount) is int and _are_plain((currency, *texts)):
+        # What nearly all entries are, in a quarter of the time.
+        quoted = '","'.join(texts)
+        return f'[{number},{at},"{currency}",{amount},"{quoted}"]'.encode("ascii")
     return _encode(row).encode("ascii")
 
 
 def digest_of(row: Row) -> bytes:
     """Return the SHA-256 of an entry's bytes."""
     return sha256(line_of(row)).digest()
+
+
+def _are_plain(texts: Sequence[str]) -> bool:
+    """Tell whether JSON writes texts as they are; a store may hold something else for one."""
+    try:
+        text = "".join(texts)
+    except TypeError:
+        return False
+    return text.isascii() and text.isprintable() and '"' not in text and "\\" not in text
