@@ -241,7 +241,7 @@ def test_the_environments_of_the_units_are_ready() -> None:
     assert (found.errors, found.warnings) == ((), ())
     several = ("MONGO_URI_FILE", "REDIS_URL_FILE")
     alone = {name: text for name, text in with_mongo.items() if name not in several}
-    embedded = judge({**alone, "AIBA_STORE": "sqlite"}, secrets)
+    embedded = judge({**alone, "AIBA_STORE": "sqlite"}, secrets, lambda _: "ext4")
     assert embedded.ready
     assert [each.code for each in embedded.warnings] == ["store_on_one_machine"]
 

@@ -70,7 +70,7 @@ CODES: Final[Mapping[str, Advice]] = MappingProxyType(
         ),
         "secret_file_empty": Advice("Write the secret into the file."),
         "secret_file_exposed": Advice(
-            "Take the file from everybody but its owner and group.", "chmod 0440 PATH"
+            "Take the file from everybody but its owner and group.", "chmod o= PATH"
         ),
         "secret_file_in_group": Advice(
             "Leave the file to its owner alone, unless the process reads it by that group.",

@@ -22,6 +22,7 @@ from aiba_entry.readiness.judgment import judge
 from aiba_entry.settings import load
 from aiba_entry.signer import environment
 from tests.contract.process.support import PATIENCE_S
+from tests.support.lasting import lasting
 from tests.support.ready import READY
 from tests.support.signers import AUDIT_KEY, Files
 
@@ -55,9 +56,9 @@ class Operator:
         lines = [f"{name}={values[name]}" for name in (*PLAIN, *WITHDRAWALS)]
         for name in SECRETS:
             (self.secrets / name).write_text(values[name])
-            (self.secrets / name).chmod(0o440)
+            (self.secrets / name).chmod(0o400)
             lines.append(f"{name}_FILE={self.secrets / name}")
-        lines += ["AIBA_STORE=sqlite", f"AIBA_DATA_DIR={folder / 'data'}"]
+        lines += ["AIBA_STORE=sqlite", f"AIBA_DATA_DIR={lasting(folder) / 'data'}"]
         self.env_file.write_text("\n".join(lines) + "\n")
         for name, text in (("token", NEW_BOT), ("password", PASSWORD)):
             (folder / name).write_text(f"{text}\n")
