@@ -28,8 +28,10 @@ class LogLines:
     def __init__(self, stream: TextIO, secrets: Collection[str] = ()) -> None:
         """Write to `stream`."""
         self._stream = stream
-        # As it is and as JSON writes it; what is part of another one comes after that.
-        forms = {*secrets, *(json.dumps(each, ensure_ascii=False)[1:-1] for each in secrets)}
+        # As it is, as Python shows it, and both as JSON writes them; what is part of another one
+        # comes after that.
+        texts = {*secrets, *(repr(each)[1:-1] for each in secrets)}
+        forms = {*secrets, *(json.dumps(each, ensure_ascii=False)[1:-1] for each in texts)}
         self._secrets = sorted(filter(None, forms), key=len, reverse=True)
         # A collected object may log in the middle of another line, in the same thread.
         self._lock = threading.RLock()

@@ -4,6 +4,7 @@ import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -122,3 +123,12 @@ def test_d63_a_secret_is_hidden_as_json_writes_it_and_in_whole() -> None:
     lines = LogLines(stream, ["abcdef", "abcdefghijkl", 'say "hush"'])
     lines.add(b'{"a":"abcdefghijkl","b":"say \\"hush\\""}')
     assert stream.getvalue() == '{"a":"[hidden]","b":"[hidden]"}\n'
+
+
+def test_d63_a_secret_is_hidden_as_python_shows_it() -> None:
+    """In the repr of whatever holds it, such as an error's text."""
+    secret = "a\\b\"c'd"
+    stream = io.StringIO()
+    lines = LogLines(stream, [secret])
+    lines.add(msgspec.json.encode({"error": f"KeyError({secret!r})"}))
+    assert stream.getvalue() == '{"error":"KeyError(\'[hidden]\')"}\n'
