@@ -43,16 +43,21 @@ def make_token(folder: Path) -> None:
     configuration = folder / "softhsm2.conf"
     configuration.write_text(f"directories.tokendir = {tokens}\nlog.level = ERROR\n")
     os.environ["SOFTHSM2_CONF"] = str(configuration)
+    initialise()
+
+
+def initialise(pin: str = PIN) -> None:
+    """Make a token where SOFTHSM2_CONF says."""
     utility = shutil.which("softhsm2-util")
     assert utility is not None
-    words = ["--init-token", "--free", "--label", TOKEN, "--so-pin", "1234", "--pin", PIN]
+    words = ["--init-token", "--free", "--label", TOKEN, "--so-pin", "1234", "--pin", pin]
     subprocess.run([utility, *words], check=True, capture_output=True)  # noqa: S603 - a fixed command
 
 
-def put_keys(path: Path, keys: Iterable[tuple[str, bytes, bool]]) -> None:
+def put_keys(path: Path, keys: Iterable[tuple[str, bytes, bool]], pin: str = PIN) -> None:
     """Put known keys into the token, as nobody would real ones: label, seed, extractable or not."""
     token = pkcs11.lib(str(path)).get_token(token_label=TOKEN)
-    with token.open(rw=True, user_pin=PIN) as session:
+    with token.open(rw=True, user_pin=pin) as session:
         for label, seed, extractable in keys:
             _put(session, label, seed, extractable=extractable)
 
