@@ -25,6 +25,7 @@ from aiba_domain.events import Event
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.balances import Audited, AuditState
 from aiba_domain.ledger_audit.chain import Checkpoint
 from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.moderation.model import Flag
@@ -55,6 +56,8 @@ Record = (
     | AdminSession
     | AuditRow
     | Checkpoint
+    | Audited
+    | AuditState
     | LedgerStanding
 )
 """Everything a store keeps beside the ledger; each kind has one key."""

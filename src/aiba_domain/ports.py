@@ -3,7 +3,7 @@
 Shapes are checked by mypy in `tests/typing`, meanings by the contract suites.
 """
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -28,6 +28,7 @@ from aiba_domain.events import Event
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.balances import Audited, AuditState
 from aiba_domain.ledger_audit.chain import Checkpoint
 from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.ledger_audit.rows import LedgerPage, StoredBalances
@@ -374,7 +375,8 @@ class Reader(Protocol):
     async def ledger(self, after: str, *, limit: int, settled: bool) -> LedgerPage:
         """Return up to `limit` entries after a place, as they are stored and whatever they are.
 
-        `after` is the place of a page that this store gave since it was opened, "" for the start.
+        `after` is the place of a page that this store ever gave, also before it was copied or put
+        back, "" for the start; ValueError for what no store can have given.
         With `settled` only those whose numbers are final: nothing will ever come before them.
         Whether those that the asking unit has itself posted are among them isn't said.
         """
@@ -390,6 +392,26 @@ class Reader(Protocol):
 
     async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
         """Return up to `limit` checkpoints with numbers above `after`, by rising number."""
+        ...
+
+    async def checkpoint_of(self, account: str, *, before: int | None) -> Checkpoint | None:
+        """Return the newest checkpoint that covers an entry from or to an account.
+
+        With `before` the newest below that number. It isn't asked for accounts of emission and
+        sinks.
+        """
+        ...
+
+    async def audit_state(self) -> AuditState | None:
+        """Return how far the audit's own balances have come."""
+        ...
+
+    async def audited(self, after: str, *, limit: int) -> Sequence[Audited]:
+        """Return the audit's own balances of up to `limit` accounts with names above `after`."""
+        ...
+
+    async def audited_of(self, accounts: Collection[str]) -> Sequence[Audited]:
+        """Return the audit's own balances of those of some accounts that it has any of."""
         ...
 
     async def ledger_standing(self) -> LedgerStanding | None:

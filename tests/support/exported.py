@@ -150,6 +150,7 @@ def _audit(metrics: Metrics) -> None:
         checkpoints=1,
         head="",
         rechecked=1,
+        reread=1,
         accounts=1,
         behind_ms=1,
         found=0,

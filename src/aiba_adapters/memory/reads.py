@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from aiba_adapters.memory.operator_reads import OperatorReads
+from aiba_adapters.memory.audit_reads import AuditReads
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.battle.opponents import GuildStrength
@@ -17,9 +17,6 @@ from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
-from aiba_domain.ledger_audit.chain import Checkpoint
-from aiba_domain.ledger_audit.findings import STANDING, LedgerStanding
-from aiba_domain.ledger_audit.rows import LedgerPage, Row, StoredBalances
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.outbox.model import Backlog, Letter, Mailbox
@@ -32,7 +29,7 @@ from aiba_domain.ports import (
 )
 
 
-class MemoryReads(OperatorReads):
+class MemoryReads(AuditReads):
     """Implements the port's reads."""
 
     async def player(self, player_id: str) -> Player | None:
@@ -204,49 +201,5 @@ class MemoryReads(OperatorReads):
     def entries(self) -> Iterable[Entry]:
         return tuple(self._state.entries)
 
-    async def ledger(self, after: str, *, limit: int, settled: bool) -> LedgerPage:  # noqa: ARG002 - all are
-        start = int(after or 0)
-        found = self._state.entries[start : start + limit]
-        end = start + len(found)
-        return LedgerPage(
-            rows=[_row(each) for each in found],
-            place=str(end),
-            is_end=end == len(self._state.entries),
-        )
-
-    async def stored_balances(self, after: str, *, limit: int) -> Sequence[StoredBalances]:
-        held: dict[str, dict[str, int]] = {}
-        for (account, currency), balance in self._state.balances.items():
-            if account > after:
-                held.setdefault(account, {})[currency.value] = balance
-        return [StoredBalances(account=each, held=held[each]) for each in sorted(held)[:limit]]
-
-    async def last_checkpoint(self) -> Checkpoint | None:
-        return max(self._all(Checkpoint), key=lambda each: each.number, default=None)
-
-    async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
-        found = [each for each in self._all(Checkpoint) if each.number > after]
-        return sorted(found, key=lambda each: each.number)[:limit]
-
-    async def ledger_standing(self) -> LedgerStanding | None:
-        return self._get(LedgerStanding, STANDING)
-
     async def remembered(self, scope: Scope) -> Remembered | None:
         return self._state.answers.get(scope)
-
-
-def _row(entry: Entry) -> Row:
-    posting = entry.posting
-    return Row(
-        entry.number,
-        entry.at,
-        posting.currency.value,
-        posting.amount,
-        posting.debit,
-        posting.credit,
-        posting.reason,
-        posting.arena,
-        posting.league,
-        posting.source_type,
-        posting.source_id,
-    )

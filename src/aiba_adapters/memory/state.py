@@ -20,6 +20,7 @@ from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.balances import Audited, AuditState
 from aiba_domain.ledger_audit.chain import Checkpoint
 from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.moderation.model import Flag
@@ -54,6 +55,8 @@ KEYS: Mapping[type, str] = {
     AdminSession: "id",
     AuditRow: "number",
     Checkpoint: "number",
+    Audited: "account",
+    AuditState: "name",
     LedgerStanding: "name",
 }
 UNCHANGING: Final = frozenset(

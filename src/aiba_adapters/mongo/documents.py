@@ -16,6 +16,8 @@ from pymongo.asynchronous.database import AsyncDatabase
 from aiba_adapters.mongo.shapes.base import RecordShape, Shape
 from aiba_adapters.mongo.shapes.money import (
     AccountShape,
+    AuditedShape,
+    AuditStateShape,
     CheckpointShape,
     ClaimDayShape,
     ClaimShape,
@@ -84,6 +86,8 @@ RECORDS: Final[Mapping[type, type[RecordShape[Any]]]] = {
         AdminSessionShape,
         AuditShape,
         CheckpointShape,
+        AuditedShape,
+        AuditStateShape,
         LedgerStandingShape,
     )
 }

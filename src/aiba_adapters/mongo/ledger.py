@@ -8,7 +8,7 @@ from typing import IO, Any, Final
 import bson
 from pymongo import ASCENDING, DESCENDING
 
-from aiba_adapters.mongo.ledger_pages import page_of, stored_balances_of
+from aiba_adapters.mongo.ledger_pages import Spot, newest_of, page_of, stored_balances_of
 from aiba_adapters.mongo.rooms import DayRooms, Room
 from aiba_adapters.mongo.shapes.money import AccountShape, UnitShape, found_by
 from aiba_adapters.mongo.shares import SHARES, document_id, is_shared_out
@@ -310,6 +310,10 @@ class Ledger:
     async def stored_balances(self, after: str, limit: int) -> list[StoredBalances]:
         """Return accounts with names above `after`."""
         return await stored_balances_of(self._transaction, after, limit)
+
+    async def newest_of(self, account: str, end: Spot) -> Spot | None:
+        """Return where the newest entry of an account is that isn't after a spot."""
+        return await newest_of(self._transaction, account, end)
 
     def stored_postings(self) -> list[Stored]:
         """Return this unit's postings as they are written."""

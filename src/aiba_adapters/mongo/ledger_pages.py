@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from bson import Timestamp
-from pymongo import ASCENDING
+from pymongo import ASCENDING, DESCENDING
 
 from aiba_adapters.mongo.shapes.money import AccountShape, UnitShape
 from aiba_adapters.mongo.shapes.work import HealthShape
@@ -26,6 +26,11 @@ MongoDB ends a transaction after `transactionLifetimeLimitSeconds`, 60 s, and lo
 
 _IN_ORDER: Final = [("stamp", ASCENDING), ("_id", ASCENDING)]
 _MOST_AT_ONCE: Final = 1_000
+_FEW: Final = 4
+
+
+Spot = tuple[Timestamp, str, int]
+"""Where an entry is: its unit's stamp and id, and its place among the unit's postings from 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,28 @@ class _Place:
     def __str__(self) -> str:
         stamp = self.stamp
         return f"{self.number}:{stamp.time}:{stamp.inc}:{self.offset}:{self.unit}"
+
+
+def spot_of(place: str) -> Spot | None:
+    """Return the spot of the last entry before a place, None for the start."""
+    if not place:
+        return None
+    found = _Place.read(place)
+    return found.stamp, found.unit, found.offset
+
+
+async def newest_of(transaction: Transaction, account: str, end: Spot) -> Spot | None:
+    """Return where the newest entry from or to an account is that isn't after a spot."""
+    where = {"accounts": account, "stamp": {"$exists": True, "$lte": end[0]}}
+    newest = [("stamp", DESCENDING), ("_id", DESCENDING)]
+    units = transaction.each(UnitShape, where, sort=newest, batch_size=_FEW)
+    async with contextlib.aclosing(units):
+        async for unit in units:
+            for offset in range(len(unit["postings"]), 0, -1):
+                posting, spot = unit["postings"][offset - 1], (unit["stamp"], unit["_id"], offset)
+                if spot <= end and account in (posting["debit"], posting["credit"]):
+                    return spot
+    return None
 
 
 async def page_of(transaction: Transaction, after: str, limit: int, *, settled: bool) -> LedgerPage:

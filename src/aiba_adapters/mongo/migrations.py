@@ -19,6 +19,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from aiba_adapters.mongo import schema
 from aiba_adapters.mongo.documents import Collection, Database
 from aiba_adapters.mongo.fitness import Unfit
+from aiba_adapters.mongo.shapes.money import CheckpointShape, LedgerStandingShape
 from aiba_adapters.mongo.shapes.play import BattleShape, PolicyShape, ScoreShape
 from aiba_adapters.mongo.transaction import Stored
 from aiba_adapters.mongo.turns import COLLECTION, Turn
@@ -74,7 +75,15 @@ class Tally:
     adds: Callable[[Stored], tuple[object, Mapping[str, Any]]]
 
 
-Step = Make | Rewrite | Tally
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clear:
+    """A step that removes all documents of a collection, which are made anew from others."""
+
+    does: str
+    collection: str
+
+
+Step = Make | Rewrite | Tally | Clear
 
 
 def _score(battle: Stored) -> tuple[object, Mapping[str, Any]]:
@@ -95,6 +104,9 @@ STEPS: Final[tuple[Step, ...]] = (
         adds=_score,
     ),
     Make(makes=("audit.by_attempt",)),
+    Make(makes=("audited", "audit_state")),
+    Clear(does="let the ledger be sealed anew", collection=CheckpointShape.collection),
+    Clear(does="let the ledger be audited anew", collection=LedgerStandingShape.collection),
 )
 """The steps in order; step n leads to schema version n."""
 
@@ -180,6 +192,8 @@ def does(number: int) -> Sequence[str]:
         return (f"{step.does} (rewrites {step.collection})",)
     if isinstance(step, Tally):
         return (f"{step.does} (fills {step.into})",)
+    if isinstance(step, Clear):
+        return (f"{step.does} (empties {step.collection})",)
     return [f"create {'index' if '.' in name else 'collection'} {name}" for name in made_by(number)]
 
 
@@ -242,7 +256,7 @@ async def make_first_policy(database: Database, session: AsyncClientSession | No
 
 
 async def _go_through(
-    database: Database, turn: Turn, number: int, step: Rewrite | Tally, tell: Tell
+    database: Database, turn: Turn, number: int, step: Rewrite | Tally | Clear, tell: Tell
 ) -> None:
     """Do batch after batch, in the order of `_id`, until none is left."""
     documents = database[step.collection]
@@ -258,6 +272,9 @@ async def _go_through(
             return done, True
         if isinstance(step, Rewrite):
             await _replace(documents, stored, step, session)
+        elif isinstance(step, Clear):
+            gone = [each["_id"] for each in stored]
+            await documents.delete_many({"_id": {"$in": gone}}, session=session)
         else:
             await _add(database[step.into], stored, step, session)
         progress = {"step": number, "after": stored[-1]["_id"], "done": done + len(stored)}

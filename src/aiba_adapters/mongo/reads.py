@@ -7,15 +7,14 @@ from typing import Any, TypeVar
 from pymongo import ASCENDING, DESCENDING
 
 from aiba_adapters.codec import decode_outcome
+from aiba_adapters.mongo.audit_reads import AuditReads
 from aiba_adapters.mongo.kept import MARK, KeptReads
 from aiba_adapters.mongo.ledger import Ledger
-from aiba_adapters.mongo.locks import Locks, claim_day_id
+from aiba_adapters.mongo.locks import claim_day_id
 from aiba_adapters.mongo.shapes.base import RecordShape
 from aiba_adapters.mongo.shapes.money import (
-    CheckpointShape,
     ClaimDayShape,
     ClaimShape,
-    LedgerStandingShape,
     PaymentShape,
 )
 from aiba_adapters.mongo.shapes.people import (
@@ -62,9 +61,6 @@ from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import DAY, day_number
 from aiba_domain.leases.model import Lease
-from aiba_domain.ledger_audit.chain import Checkpoint
-from aiba_domain.ledger_audit.findings import STANDING, LedgerStanding
-from aiba_domain.ledger_audit.rows import LedgerPage, StoredBalances
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.outbox.model import Backlog, Letter, Mailbox
@@ -77,22 +73,17 @@ R = TypeVar("R")
 AUDIT_LOCK = "audit"
 """The lock of whoever adds to the audit trail."""
 
-CHECKPOINT_LOCK = "checkpoints"
-"""The lock of whoever adds to the chain of checkpoints."""
-
 _NEWEST = [("created_at", DESCENDING), ("_id", DESCENDING)]
 _OLDEST = [("created_at", ASCENDING), ("_id", ASCENDING)]
 
 
-class MongoReads:
+class MongoReads(AuditReads):
     """Implements the port's reads, and notes in `locks` what a unit depends on by them."""
 
     def __init__(self, transaction: Transaction, ledger: Ledger, kept: KeptReads) -> None:
         """Read in a transaction."""
-        self._transaction = transaction
+        super().__init__(transaction, ledger)
         self._kept = kept
-        self._ledger = ledger
-        self._locks = Locks(transaction)
         self._owners: dict[str, str] = {}
 
     async def player(self, player_id: str) -> Player | None:
@@ -400,26 +391,6 @@ class MongoReads:
     def entries(self) -> Iterable[Entry]:
         return self._ledger.entries()
 
-    async def ledger(self, after: str, *, limit: int, settled: bool) -> LedgerPage:
-        return await self._ledger.page(after, limit, settled=settled)
-
-    async def stored_balances(self, after: str, *, limit: int) -> Sequence[StoredBalances]:
-        return await self._ledger.stored_balances(after, limit)
-
-    async def last_checkpoint(self) -> Checkpoint | None:
-        self._locks.name(CHECKPOINT_LOCK)
-        found: list[Checkpoint] = await self._records(
-            CheckpointShape, {}, sort=[("_id", DESCENDING)], limit=1
-        )
-        return found[0] if found else None
-
-    async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
-        where = {"_id": {"$gt": after}}
-        return await self._records(CheckpointShape, where, sort=[("_id", ASCENDING)], limit=limit)
-
-    async def ledger_standing(self) -> LedgerStanding | None:
-        return await self._record(LedgerStandingShape, STANDING)
-
     async def remembered(self, scope: Scope) -> Remembered | None:
         key = answer_id(scope)
         found = await self._transaction.all(AnswerShape, {"_id": {"$in": [key, MARK]}})
@@ -433,17 +404,6 @@ class MongoReads:
             scope=scope, fingerprint=stored["fingerprint"], outcome=outcome, at=int(stored["at"])
         )
 
-    async def _record(
-        self, shape: type[RecordShape[R]], key: object, *, lock: bool = True
-    ) -> R | None:
-        """Read a record, on which the unit then depends unless it never changes."""
-        stored = await self._transaction.one(shape, {"_id": key})
-        if stored is None:
-            return None
-        if lock and not shape.unchanging:
-            self._locks.read(shape, key)
-        return shape.record(stored)
-
     async def _flagged(self, shape: type[RecordShape[R]], least: int, limit: int) -> list[R]:
         # The index holds only who has flags, which the condition must say for it to be used.
         most = [
@@ -453,12 +413,6 @@ class MongoReads:
         ]
         where = {"body.anomaly_flags": {"$gte": max(1, least)}}
         return await self._records(shape, where, sort=most, limit=limit)
-
-    async def _records(
-        self, shape: type[RecordShape[R]], where: Mapping[str, Any], **options: Any
-    ) -> list[R]:
-        found = await self._transaction.all(shape, where, **options)
-        return [shape.record(stored) for stored in found]
 
 
 def answer_id(scope: Scope) -> str:

@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from pymongo.errors import PyMongoError
 
 from aiba_adapters.codec import encode_outcome
+from aiba_adapters.mongo.audit_reads import CHECKPOINT_LOCK
 from aiba_adapters.mongo.documents import Documents
 from aiba_adapters.mongo.emitting import Common, Emitting, Terms
 from aiba_adapters.mongo.failures import is_duplicate
 from aiba_adapters.mongo.kept import KeptReads
 from aiba_adapters.mongo.ledger import Ledger
 from aiba_adapters.mongo.locks import claim_day_id
-from aiba_adapters.mongo.reads import AUDIT_LOCK, CHECKPOINT_LOCK, answer_id, target_lock
+from aiba_adapters.mongo.reads import AUDIT_LOCK, answer_id, target_lock
 from aiba_adapters.mongo.shapes.money import AccountShape, ClaimDayShape, ClaimShape, UnitShape
 from aiba_adapters.mongo.shapes.people import GuildShape
 from aiba_adapters.mongo.shapes.play import BrokerShape, ScoreShape
@@ -29,6 +30,7 @@ from aiba_domain.decision import Record
 from aiba_domain.economy.ledger import Posting
 from aiba_domain.errors import InvariantViolation
 from aiba_domain.guilds.model import Guild
+from aiba_domain.ledger_audit.balances import Audited, AuditState
 from aiba_domain.ledger_audit.chain import Checkpoint
 from aiba_domain.moderation.model import Flag
 from aiba_domain.outbox.model import Letter
@@ -226,7 +228,7 @@ def _question(record: Record) -> str:
         return f"mint_job_of:{record.broker_id}"
     if isinstance(record, AuditRow):
         return AUDIT_LOCK
-    return CHECKPOINT_LOCK if isinstance(record, Checkpoint) else ""
+    return CHECKPOINT_LOCK if isinstance(record, Checkpoint | Audited | AuditState) else ""
 
 
 def void_marker(unit_id: str) -> Mapping[str, object]:

@@ -272,6 +272,19 @@ BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
 CREATE TABLE ledger_standing (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 """
 
+# Checkpoints and the standing have another form since, and are made anew from the ledger.
+_AUDITED: Final = """
+DROP TABLE checkpoints;
+CREATE TABLE checkpoints (number INTEGER PRIMARY KEY, body TEXT NOT NULL);
+CREATE TRIGGER checkpoints_stay BEFORE UPDATE ON checkpoints
+BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+CREATE TRIGGER checkpoints_remain BEFORE DELETE ON checkpoints
+BEGIN SELECT RAISE(ABORT, 'checkpoints are append-only'); END;
+DELETE FROM ledger_standing;
+CREATE TABLE audited (account TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE audit_state (name TEXT PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+"""
+
 # Who has a badge, kept by the database itself where a player's badges change and nowhere else; NULL
 # is none. What a player's battles come to is kept where one is fought, in a row of that player's,
 # so that the leaders are the first rows of an index.
@@ -389,6 +402,7 @@ STEPS: Final[tuple[Step, ...]] = (
     ),
     _SCORES,
     _ATTEMPTS,
+    _AUDITED,
 )
 """The steps in order; step n leads to schema version n."""
 

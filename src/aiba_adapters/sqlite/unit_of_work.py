@@ -10,12 +10,11 @@ from aiba_adapters.codec import (
     encode,
     encode_outcome,
 )
+from aiba_adapters.sqlite.audit_reads import AuditReads
 from aiba_adapters.sqlite.operator_reads import (
     AFTER_ALL,
     CURRENCIES,
-    EARLIEST,
     ENTRY,
-    OperatorReads,
     posting_of,
 )
 from aiba_domain.administration.model import (
@@ -45,9 +44,9 @@ from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.guilds.model import Guild
 from aiba_domain.instants import DAY, day_key
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.balances import Audited, AuditState
 from aiba_domain.ledger_audit.chain import Checkpoint
-from aiba_domain.ledger_audit.findings import STANDING, LedgerStanding
-from aiba_domain.ledger_audit.rows import LedgerPage, Row, StoredBalances
+from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.moderation.model import Flag, Subject
 from aiba_domain.money import Currency
 from aiba_domain.outbox.model import Backlog, Letter, Mailbox
@@ -58,7 +57,7 @@ from aiba_domain.ports import Entry, Remembered, Scope
 T = TypeVar("T")
 
 
-class SqliteUnitOfWork(OperatorReads):
+class SqliteUnitOfWork(AuditReads):
     """Implements the reader and the unit of work; its coroutines never suspend."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
@@ -268,36 +267,6 @@ class SqliteUnitOfWork(OperatorReads):
     def entries(self) -> Iterable[Entry]:
         for row in self._execute(f"SELECT {ENTRY} FROM entries ORDER BY number"):  # noqa: S608 - fixed texts
             yield Entry(number=row[0], at=row[1], posting=posting_of(row))
-
-    async def ledger(self, after: str, *, limit: int, settled: bool) -> LedgerPage:  # noqa: ARG002 - all are
-        query = f"SELECT {ENTRY} FROM entries WHERE number > ? ORDER BY number LIMIT ?"  # noqa: S608 - fixed texts
-        start = int(after) if after else EARLIEST
-        rows = [Row(*row) for row in self._execute(query, (start, limit))]
-        place = str(rows[-1].number) if rows else after
-        return LedgerPage(rows=rows, place=place, is_end=len(rows) < limit)
-
-    async def stored_balances(self, after: str, *, limit: int) -> Sequence[StoredBalances]:
-        rows = self._execute(
-            "SELECT name, currency, balance FROM accounts WHERE name IN"
-            " (SELECT DISTINCT name FROM accounts WHERE name > ? ORDER BY name LIMIT ?)"
-            " ORDER BY name",
-            (after, limit),
-        )
-        held: dict[str, dict[str, int]] = {}
-        for account, currency, balance in rows:
-            held.setdefault(account, {})[currency] = balance
-        return [StoredBalances(account=account, held=each) for account, each in held.items()]
-
-    async def last_checkpoint(self) -> Checkpoint | None:
-        return self._one(Checkpoint, "SELECT body FROM checkpoints ORDER BY number DESC LIMIT 1")
-
-    async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
-        query = "SELECT body FROM checkpoints WHERE number > ? ORDER BY number LIMIT ?"
-        return self._all(Checkpoint, query, after, limit)
-
-    async def ledger_standing(self) -> LedgerStanding | None:
-        query = "SELECT body FROM ledger_standing WHERE name = ?"
-        return self._one(LedgerStanding, query, STANDING)
 
     async def remembered(self, scope: Scope) -> Remembered | None:
         row = self._execute(
@@ -515,6 +484,14 @@ _INSERTS: Final[Mapping[type, tuple[str, Callable[[Any], tuple[object, ...]]]]] 
     Checkpoint: (
         "INSERT INTO checkpoints VALUES (?, ?)",
         lambda checkpoint: (checkpoint.number, encode(checkpoint)),
+    ),
+    Audited: (
+        "INSERT OR REPLACE INTO audited VALUES (?, ?)",
+        lambda each: (each.account, encode(each)),
+    ),
+    AuditState: (
+        "INSERT OR REPLACE INTO audit_state VALUES (?, ?)",
+        lambda state: (state.name, encode(state)),
     ),
     LedgerStanding: (
         "INSERT OR REPLACE INTO ledger_standing VALUES (?, ?)",

@@ -82,15 +82,12 @@ async def audit_store(store: Store, *, head: str | None = None) -> AuditReport:
             await walk.step(read, settled=False)
             if walk.at_end:
                 break
-            walk.drop_batch()
         await walk.compare(read, limit=_ACCOUNTS_AT_ONCE)
-        while not walk.is_pass_over:
-            await walk.compare(read, limit=_ACCOUNTS_AT_ONCE)
         last = walk.last
         return AuditReport(
             entries=walk.books.entries,
-            accounts=walk.balances,
-            totals={each: walk.totals.get(each.value, 0) for each in Currency},
+            accounts=walk.comparison.balances,
+            totals={each: walk.comparison.totals.get(each.value, 0) for each in Currency},
             faults=(*(finding.text for finding in walk.findings), *_lost(walk, head)),
             checkpoints=last.number if last else 0,
             sealed=last.last if last else 0,
@@ -100,8 +97,6 @@ async def audit_store(store: Store, *, head: str | None = None) -> AuditReport:
     # What is settled doesn't change, so that no one read has to last as long as the ledger is.
     while not walk.at_end:
         await store.read(settled)
-        if walk.is_batch_full:
-            walk.drop_batch()
     return await store.read(rest)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from aiba_domain.application.ledger_proofs import proof_for
 from aiba_domain.battle.model import Battle
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.brokers.model import Broker
@@ -13,6 +14,7 @@ from aiba_domain.economy.ledger import player_account
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.fairness.epochs import SeedEpoch
 from aiba_domain.instants import day_key
+from aiba_domain.ledger_audit.proofs import LedgerProof
 from aiba_domain.money import Currency
 from aiba_domain.players.model import Player, new_player
 from aiba_domain.ports import Clock, Reader, Store
@@ -81,6 +83,10 @@ class Queries:
             )
 
         return await self._store.read(look)
+
+    async def ledger_proof(self, player_id: str, checkpoint: int | None) -> LedgerProof | None:
+        """Return the player's entries in a checkpoint, by default the newest, each proven."""
+        return await proof_for(self._store, player_id, number=checkpoint)
 
     async def brokers(self, player_id: str) -> Sequence[Broker]:
         """Return a player's brokers, newest first."""

@@ -1,6 +1,7 @@
 """What each day may emit, by the policies that were in force on it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Final
 
 from aiba_domain.economy.policy import EconomyPolicy
@@ -23,6 +24,7 @@ class Caps:
         self._policies: list[EconomyPolicy] = []
         self._arenas: dict[tuple[str, str], int] = {}
         self._days: dict[tuple[str, str], int] = {}
+        self._recalled: set[str] = set()
         self._bounds: dict[tuple[str, str, str], tuple[int | None, int | None]] = {}
 
     @property
@@ -35,12 +37,31 @@ class Caps:
         self._policies += policies
         self._bounds.clear()
 
+    def needs(self, account: str) -> str | None:
+        """Return the day of an emission that nothing was recalled of, None where it was."""
+        day = _place_of(account)[0]
+        return None if day in self._recalled else day
+
+    def recall(self, day: str, emitted: Mapping[str, Mapping[str, int]]) -> None:
+        """Begin a day with what its accounts have emitted before, by account and currency."""
+        self._recalled.add(day)
+        for account, amounts in emitted.items():
+            for currency, amount in amounts.items():
+                self._arenas[account, currency] = amount
+                self._days[day, currency] = self._days.get((day, currency), 0) + amount
+
+    def forget(self) -> None:
+        """Forget what days have emitted: it will be recalled."""
+        for kept in (self._arenas, self._days, self._bounds):
+            kept.clear()
+        self._recalled.clear()
+
     def emit(self, account: str, currency: str, amount: int) -> str | None:
         """Add an emission; return in words what is above its cap, None if nothing is.
 
         What no policy names a day of isn't capped.
         """
-        _, day, arena = account.split(":", 2) if account.count(":") > 1 else ("", "", "")
+        day, arena = _place_of(account)
         arenas, days = (account, currency), (day, currency)
         self._arenas[arenas] = self._arenas.get(arenas, 0) + amount
         self._days[days] = self._days.get(days, 0) + amount
@@ -66,6 +87,13 @@ class Caps:
         day_caps = [each.daily_cap(kind) for each in (*before, *during)]
         arena_caps = [each.daily_cap_by_arena(kind).get(arena) for each in (*before, *during)]
         return _highest(day_caps), _highest(arena_caps)
+
+
+@lru_cache(maxsize=256)
+def _place_of(account: str) -> tuple[str, str]:
+    """Return the day and the arena of an emission's account, empty where there are none."""
+    _, day, arena = account.split(":", 2) if account.count(":") > 1 else ("", "", "")
+    return day, arena
 
 
 def _highest(caps: list[int | None]) -> int | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from aiba_domain.application.handler import OPERATORS, Handler
 from aiba_domain.decision import Accepted, Command, Context, Refused
+from aiba_domain.ledger_audit.balances import Audited, AuditState
 from aiba_domain.ledger_audit.chain import Checkpoint, broken_link
 from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.ports import Reader
@@ -20,11 +21,15 @@ class AuditRecorded:
 class RecordAudit(Command[AuditRecorded]):
     """Keep checkpoints that follow the newest one, if any, and where the audit stands, if told.
 
-    Refused with `checkpoint out of order` if they don't follow: somebody else was first. Sent again
-    after it took effect it is accepted and changes nothing.
+    `audited` and `state` are the audit's own balances that have changed, and how far they have
+    come; they are kept with the checkpoints or not at all. Refused with `checkpoint out of order`
+    if those don't follow: somebody else was first. Sent again after it took effect it is accepted
+    and changes nothing.
     """
 
     checkpoints: tuple[Checkpoint, ...] = ()
+    audited: tuple[Audited, ...] = ()
+    state: AuditState | None = None
     standing: LedgerStanding | None = None
 
 
@@ -42,15 +47,16 @@ def decide_recording(
 ) -> Accepted[AuditRecorded] | Refused:
     """Keep what follows."""
     sealed = command.checkpoints
+    own = (*command.audited, *((command.state,) if command.state else ()))
     if sealed and sealed[-1] == state:
-        sealed = ()
+        sealed, own = (), ()
     wrong = broken_link(sealed, state)
     if wrong is not None:
         return Refused(code=OUT_OF_ORDER, details={"number": wrong})
     last = sealed[-1] if sealed else state
     told = (command.standing,) if command.standing else ()
     reply = AuditRecorded(head=last.hash if last else "")
-    return Accepted(reply=reply, changed=(*sealed, *told))
+    return Accepted(reply=reply, changed=(*sealed, *own, *told))
 
 
 HANDLERS = (

@@ -49,9 +49,9 @@ class LedgerStanding:
 
     `at` and `passed_at` are instants in ms, UTC: of that round, and of the last one that found
     nothing wrong, None for none yet. `entries` were gone through, `checkpoints` sealed, of which
-    `rechecked` were gone through again since the audit began; `accounts` were compared. `behind_ms`
-    is how old the oldest entry is that no checkpoint covers, 0 without one. `findings` are up to
-    MAX_FINDINGS of `found`.
+    `rechecked` were gone through again since the audit began, and `reread` is the number of the
+    last that was; `accounts` were compared. `behind_ms` is how old the oldest entry is that no
+    checkpoint covers, 0 without one. `findings` are up to MAX_FINDINGS of `found`.
     """
 
     name: str = STANDING
@@ -61,6 +61,7 @@ class LedgerStanding:
     checkpoints: int
     head: str
     rechecked: int
+    reread: int
     accounts: int
     behind_ms: int
     found: int

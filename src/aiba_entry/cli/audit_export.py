@@ -11,7 +11,7 @@ from aiba_domain.ledger_audit.rows import START, LedgerPage
 from aiba_domain.ports import Reader, Store
 
 FORMAT: Final = "aiba-ledger-chain"
-VERSION: Final = 1
+VERSION: Final = 2
 
 _MODE: Final = 0o600
 """Who may read it: it names players and what moved between them."""
@@ -38,7 +38,9 @@ async def export_chain(store: Store, path: Path, *, entries: bool) -> int:
         file.write(json.dumps({"format": FORMAT, "version": VERSION, "entries": entries}) + "\n")
         while (found := await store.read(look)) is not None:
             checkpoint, page = found
-            line: dict[str, object] = {"checkpoint": to_builtins(checkpoint)}
+            told = to_builtins(checkpoint)
+            del told["place"]  # which means something to this store alone
+            line: dict[str, object] = {"checkpoint": told}
             if page is not None:
                 line["entries"] = page.rows
                 place = page.place

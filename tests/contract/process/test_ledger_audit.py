@@ -36,9 +36,9 @@ def seal(environ: dict[str, str]) -> str:
     return with_container(environ, work)
 
 
-def verified(path: Path, *options: str) -> tuple[int, str]:
+def verified(*options: str | Path) -> tuple[int, str]:
     """Run the verifier as a stranger does, without this package."""
-    command = [sys.executable, "-I", "-S", str(VERIFIER), str(path), *options]
+    command = [sys.executable, "-I", "-S", str(VERIFIER), *map(str, options)]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)  # noqa: S603 - our own
     return run.returncode, run.stdout
 
@@ -74,6 +74,13 @@ def test_the_chain_goes_to_a_stranger(serve: Callable[..., Server], tmp_path: Pa
     assert f"head {head}" in run.stdout
     assert "1 checkpoints written" in run.stdout
     assert verified(path, "--head", head) == (0, f"ok 1 checkpoints, 1 entries, head {head}\n")
+    proof = tmp_path / "answer.json"
+    with server.client() as http:
+        proof.write_bytes(http.get("/api/ledger/proof", headers=player.headers).content)
+        assert http.get("/api/solvency").json()["data"]["liabilities"]["head"] == head
+    mine = ("--proof", str(proof), "--head", head, "--account")
+    assert verified(*mine, "player:7")[0] == 0
+    assert verified(*mine, "player:8") == (1, "WRONG entry 1 isn't of player:8\n")
     run = aiba(environ, "audit", "--json", "--export", str(public), "--without-entries")
     document = answer_of(run)
     assert (document["checkpoints"], document["sealed"], document["head"]) == (1, 1, head)

@@ -10,6 +10,7 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from aiba_adapters.mongo.shapes.base import RecordShape, Shape
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.instants import day_key
+from aiba_domain.ledger_audit.balances import Audited, AuditState
 from aiba_domain.ledger_audit.chain import Checkpoint
 from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.payments.model import UsedPayment
@@ -190,6 +191,40 @@ class CheckpointShape(RecordShape[Checkpoint]):
     def found_by(cls, record: Checkpoint) -> dict[str, Any]:
         """By number."""
         return {"id": record.number}
+
+
+class AuditedShape(RecordShape[Audited]):
+    """What an account holds by the audit's own reckoning."""
+
+    collection = "audited"
+    kind = Audited
+
+    class Settings:
+        """The collection."""
+
+        name = "audited"
+
+    @classmethod
+    def found_by(cls, record: Audited) -> dict[str, Any]:
+        """By the account's name."""
+        return {"id": record.account}
+
+
+class AuditStateShape(RecordShape[AuditState]):
+    """How far the audit's own balances have come."""
+
+    collection = "audit_state"
+    kind = AuditState
+
+    class Settings:
+        """The collection."""
+
+        name = "audit_state"
+
+    @classmethod
+    def found_by(cls, record: AuditState) -> dict[str, Any]:
+        """By name."""
+        return {"id": record.name}
 
 
 class LedgerStandingShape(RecordShape[LedgerStanding]):

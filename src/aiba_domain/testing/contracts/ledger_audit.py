@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aiba_domain.errors import InvariantViolation
-from aiba_domain.ledger_audit.chain import Checkpoint
+from aiba_domain.ledger_audit.balances import Audited, AuditState
+from aiba_domain.ledger_audit.chain import Batch, Checkpoint
 from aiba_domain.ledger_audit.findings import LedgerStanding
-from aiba_domain.ledger_audit.rows import START, Row, StoredBalances
+from aiba_domain.ledger_audit.rows import START, LedgerPage, Row, StoredBalances
 from aiba_domain.ports import Entry, Reader
 from aiba_domain.testing import strategies
 from aiba_domain.testing.contracts.desk import Desk
@@ -97,6 +98,55 @@ class LedgerAuditContract(StoreSuite):
         same(desk.answer("k"), None)
         same(desk.read(lambda read: read.last_checkpoint()), kept)
 
+    @broad(0.3)
+    @given(
+        players=st.lists(st.sampled_from("1234"), min_size=1, max_size=7),
+        size=st.integers(1, 3),
+        unsealed=st.integers(0, 2),
+    )
+    def test_checkpoints_are_found_by_account(
+        self, desk: Desk, players: list[str], size: int, unsealed: int
+    ) -> None:
+        """Going back from the newest, all are found that cover an entry of an account's."""
+        for player in players:
+            desk.write(movement(1, "chain", f"player:{player}"), movement(2))
+        sealed = _seal(desk, size, leave=unsealed)
+        for player in "123":
+            account = f"player:{player}"
+            owed = [
+                each.number
+                for each, rows in reversed(sealed)
+                if any(r.credit == account for r in rows)
+            ]
+            before = None
+            for number in owed:
+                found = desk.read(_checkpoint_of(account, before))
+                same(found and found.number, number)
+                before = number
+
+    @broad(0.3)
+    @given(kept=st.lists(strategies.audited(), min_size=1, max_size=4), size=st.integers(1, 3))
+    def test_the_audits_own_balances_come_in_the_order_of_names(
+        self, desk: Desk, kept: list[Audited], size: int
+    ) -> None:
+        """The last that was written of each account; in pages, or of some accounts."""
+        desk.write(changed=tuple({each.account: each for each in kept}.values()))
+        found: list[Audited] = []
+        while page := desk.read(_audited_after(found[-1].account if found else "", size)):
+            found += page
+        same([each.account for each in found], sorted({each.account for each in found}))
+        for account, each in {each.account: each for each in kept}.items():
+            same([other for other in found if other.account == account], [each])
+            same(list(desk.read(_audited_of([account, "player:x"]))), [each])
+
+    @broad(0.3)
+    @given(state=strategies.audit_states())
+    def test_the_state_is_the_last_that_was_told(self, desk: Desk, state: AuditState) -> None:
+        """Every field survives, and the next one takes its place."""
+        for kept in (state, replace(state, round=state.round + 1)):
+            desk.write(changed=(kept,))
+            same(desk.read(lambda read: read.audit_state()), kept)
+
     @broad()
     @given(standing=strategies.ledger_standings())
     def test_the_standing_is_the_last_that_was_told(
@@ -106,6 +156,55 @@ class LedgerAuditContract(StoreSuite):
         for kept in (standing, replace(standing, found=standing.found + 1)):
             desk.write(changed=(kept,))
             same(desk.read(lambda read: read.ledger_standing()), kept)
+
+
+def _seal(desk: Desk, size: int, *, leave: int) -> list[tuple[Checkpoint, list[Row]]]:
+    """Seal what no checkpoint covers, but for the last pages; return them with what they cover."""
+    place, last = START, desk.read(lambda read: read.last_checkpoint())
+    if last is not None:
+        place = desk.read(_page_after(last.place, last.count)).place
+    sealed: list[tuple[Checkpoint, list[Row]]] = []
+    pages = []
+    while (page := desk.read(_page_after(place, size))).rows:
+        pages.append((place, list(page.rows)))
+        place = page.place
+    for start, rows in pages[: len(pages) - leave]:
+        batch = Batch(start)
+        batch.add(rows)
+        last = batch.seal(last, {}, 0, 1)
+        desk.write(changed=(last,))
+        sealed.append((last, rows))
+    return sealed
+
+
+def _audited_of(accounts: list[str]) -> Callable[[Reader], Awaitable[list[Audited]]]:
+    async def look(read: Reader) -> list[Audited]:
+        return list(await read.audited_of(accounts))
+
+    return look
+
+
+def _page_after(place: str, size: int) -> Callable[[Reader], Awaitable[LedgerPage]]:
+    async def look(read: Reader) -> LedgerPage:
+        return await read.ledger(place, limit=size, settled=False)
+
+    return look
+
+
+def _checkpoint_of(
+    account: str, before: int | None
+) -> Callable[[Reader], Awaitable[Checkpoint | None]]:
+    async def look(read: Reader) -> Checkpoint | None:
+        return await read.checkpoint_of(account, before=before)
+
+    return look
+
+
+def _audited_after(after: str, size: int) -> Callable[[Reader], Awaitable[list[Audited]]]:
+    async def look(read: Reader) -> list[Audited]:
+        return list(await read.audited(after, limit=size))
+
+    return look
 
 
 def _balances_after(after: str, size: int) -> Callable[[Reader], Awaitable[list[StoredBalances]]]:

@@ -89,6 +89,10 @@ class StoreSuite(PortContract):
             nothing(await read.stored_balances("", limit=9))
             same(await read.last_checkpoint(), None)
             nothing(await read.checkpoints(after=0, limit=9))
+            same(await read.checkpoint_of("player:1", before=None), None)
+            same(await read.audit_state(), None)
+            nothing(await read.audited("", limit=9))
+            nothing(await read.audited_of(["player:1"]))
             same(await read.ledger_standing(), None)
 
         desk.read(look)

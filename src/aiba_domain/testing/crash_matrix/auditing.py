@@ -4,6 +4,7 @@ from typing import Any, Final
 
 from aiba_domain.application.audit import audit_store
 from aiba_domain.application.ledger_auditor import LedgerAuditor
+from aiba_domain.application.ledger_proofs import proof_for
 from aiba_domain.decision import Command, Principal
 from aiba_domain.instants import MINUTE
 from aiba_domain.ledger_audit.commands import RecordAudit
@@ -24,6 +25,7 @@ AUDIT_COMMANDS: Final[tuple[tuple[Principal, Command[Any]], ...]] = (
                 checkpoints=0,
                 head="",
                 rechecked=0,
+                reread=0,
                 accounts=1,
                 behind_ms=0,
                 found=0,
@@ -36,7 +38,7 @@ AUDIT_COMMANDS: Final[tuple[tuple[Principal, Command[Any]], ...]] = (
 
 
 async def audit(bench: Bench) -> None:
-    """Go round twice under a lease, seal what is final, then audit all at one moment."""
+    """Go round twice under a lease, seal what is final, audit all at one moment, and prove."""
 
     async def breathe() -> None:
         return
@@ -52,6 +54,7 @@ async def audit(bench: Bench) -> None:
         await process.leases.release(lease)
         report = await audit_store(process.store)
         assert report.is_sound, report.faults
+        await proof_for(process.store, "1", number=None)
         return [report.entries, report.totals, await process.store.read(_all)]
 
     bench.answers.append(await bench.ask(work))

@@ -181,6 +181,10 @@ _FLOWS: Final = (
         act=audit,
         reaches=(
             "Reader.accounts",
+            "Reader.audit_state",
+            "Reader.audited",
+            "Reader.audited_of",
+            "Reader.checkpoint_of",
             "Reader.checkpoints",
             "Reader.entries",
             "Reader.last_checkpoint",

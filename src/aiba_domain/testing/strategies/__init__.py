@@ -24,7 +24,13 @@ from aiba_domain.testing.strategies.basics import (
 )
 from aiba_domain.testing.strategies.commands import Cast, battle_commands, commands, policy_changes
 from aiba_domain.testing.strategies.kinds import SHAPED, addresses, claim_terms, events, of
-from aiba_domain.testing.strategies.ledger_audit import checkpoints, findings, ledger_standings
+from aiba_domain.testing.strategies.ledger_audit import (
+    audit_states,
+    audited,
+    checkpoints,
+    findings,
+    ledger_standings,
+)
 from aiba_domain.testing.strategies.records import (
     PAID_WALLET,
     RECORDS,
@@ -72,6 +78,8 @@ __all__ = [
     "amounts",
     "answers",
     "audit_rows",
+    "audit_states",
+    "audited",
     "bans",
     "battle_commands",
     "battles",

@@ -31,6 +31,7 @@ from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
 from aiba_domain.fairness.epochs import SeedEpoch, commitment
 from aiba_domain.guilds.model import Guild
 from aiba_domain.leases.model import Lease
+from aiba_domain.ledger_audit.balances import Audited, AuditState
 from aiba_domain.ledger_audit.chain import Checkpoint
 from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.moderation.model import Ban, Flag, Subject
@@ -61,7 +62,12 @@ from aiba_domain.testing.strategies.basics import (
     tx_hashes,
     wallet_of,
 )
-from aiba_domain.testing.strategies.ledger_audit import checkpoints, ledger_standings
+from aiba_domain.testing.strategies.ledger_audit import (
+    audit_states,
+    audited,
+    checkpoints,
+    ledger_standings,
+)
 
 
 @cache
@@ -493,6 +499,8 @@ RECORDS: Final[Mapping[type[Record], st.SearchStrategy[Any]]] = {
     AdminSession: admin_sessions(),
     AuditRow: audit_rows(),
     Checkpoint: checkpoints(),
+    Audited: audited(),
+    AuditState: audit_states(),
     LedgerStanding: ledger_standings(),
 }
 """One strategy for each kind of record."""

@@ -32,7 +32,8 @@ class FindingOut(_Out):
 class LedgerAuditOut(_Out):
     """Where the audit stood at `at`; everything is null or 0 before its first round.
 
-    `head` is the hash of the newest of `checkpoints`. `found` counts what is wrong, of which
+    `head` is the hash of the newest of `checkpoints`; `rechecked` of them were gone through again
+    by whoever is at it, `reread` is the number of the last. `found` counts what is wrong, of which
     `findings` tells up to 100. `behindMs` is how old the oldest entry is that isn't sealed.
     """
 
@@ -43,6 +44,7 @@ class LedgerAuditOut(_Out):
     checkpoints: int
     head: str
     rechecked: int
+    reread: int
     accounts: int
     behind_ms: int
     found: int
@@ -80,6 +82,7 @@ def _standing(standing: LedgerStanding | None) -> LedgerAuditOut:
             checkpoints=0,
             head="",
             rechecked=0,
+            reread=0,
             accounts=0,
             behind_ms=0,
             found=0,
@@ -93,6 +96,7 @@ def _standing(standing: LedgerStanding | None) -> LedgerAuditOut:
         checkpoints=standing.checkpoints,
         head=standing.head,
         rechecked=standing.rechecked,
+        reread=standing.reread,
         accounts=standing.accounts,
         behind_ms=standing.behind_ms,
         found=standing.found,

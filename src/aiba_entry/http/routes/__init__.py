@@ -16,6 +16,7 @@ from aiba_entry.http.routes.claims import Claims
 from aiba_entry.http.routes.daily import Daily
 from aiba_entry.http.routes.economy import Economy
 from aiba_entry.http.routes.fairness import Fairness
+from aiba_entry.http.routes.ledger import Ledger
 from aiba_entry.http.routes.modes import Modes
 from aiba_entry.http.routes.sessions import Sessions
 from aiba_entry.http.routes.solvency import SolvencyRoutes
@@ -36,6 +37,7 @@ GAME_ROUTES: tuple[ControllerRouterHandler, ...] = (
     Fairness,
     Treasury,
     SolvencyRoutes,
+    Ledger,
     *ADMIN_ROUTES,
     AdminEconomy,
     AdminModes,
