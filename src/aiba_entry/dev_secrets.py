@@ -11,6 +11,7 @@ from typing import Final
 
 FILE_NAME: Final = "dev-secrets.json"
 _OWNER_ONLY: Final = 0o600
+_OWNER_S_FOLDER: Final = 0o700
 _ORACLE: Final = "ORACLE_PRIVATE_KEY_HEX"
 _KEY_BYTES: Final = 32
 _KEY: Final = re.compile(r"[0-9a-f]{64}")
@@ -28,7 +29,7 @@ def dev_secrets(data_dir: Path) -> Mapping[str, str]:
     """
     path = data_dir / FILE_NAME
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=_OWNER_S_FOLDER, parents=True, exist_ok=True)
         if not path.exists():
             _create(path)
         path.chmod(_OWNER_ONLY)

@@ -10,6 +10,9 @@ IN_MEMORY: Final = frozenset(("tmpfs", "ramfs", "rootfs", "devtmpfs"))
 IN_LAYERS: Final = frozenset(("overlay", "fuse.fuse-overlayfs", "aufs"))
 """File systems that containers are on: what is written there goes with the container."""
 
+DATABASE: Final = "aiba.db"
+"""The name of the embedded database in the data directory."""
+
 _MOUNTS: Final = Path("/proc/self/mounts")
 
 Disks = Callable[[str], str]

@@ -8,10 +8,8 @@ from aiba_adapters.mongo_meter import Meter
 from aiba_adapters.sqlite import SqliteStore
 from aiba_adapters.steps import SchemaTooNew
 from aiba_domain.ports import Store, Unavailable
+from aiba_entry.disks import DATABASE as DATABASE  # noqa: PLC0414 - of the store, to others
 from aiba_entry.settings import Settings
-
-DATABASE: Final = "aiba.db"
-"""The name of the embedded database in the data directory."""
 
 MONGO_MISSING: Final = "MONGO_URI needs the driver: pip install 'aiba-arena[mongo]'"
 """What is said where the extra isn't installed."""

@@ -75,6 +75,20 @@ def _wreck(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Wreck]:
         yield Wreck(main=main, log=log.read_bytes(), acknowledged=tuple(sizes))
 
 
+def test_what_is_made_is_its_owner_s_alone(tmp_path: Path) -> None:
+    """Folder, database and the files beside it; what was there before stays as it was."""
+    folder = tmp_path / "new"
+    with sqlite_desk(folder / "arena.db") as (desk, _):
+        write(desk, 0)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+        assert set(modes) >= {"arena.db", "arena.db-wal"}
+        assert set(modes.values()) == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    (folder / "arena.db").chmod(0o640)
+    with sqlite_desk(folder / "arena.db"):
+        assert (folder / "arena.db").stat().st_mode & 0o777 == 0o640
+
+
 def test_reopening_finds_everything(tmp_path: Path) -> None:
     """After an orderly end all is there, and the numbering goes on."""
     path = tmp_path / "arena.db"

@@ -17,6 +17,7 @@ from aiba_adapters.backups.ports import Backups, Dumps, Tell
 _CHUNK: Final = 1024 * 1024
 _DRAFT: Final = ".draft"
 _OWNER_ONLY: Final = 0o700
+_OWNER_S_FILE: Final = 0o600
 
 
 class BackupExists(Exception):  # noqa: N818 - named for the state of the target
@@ -103,9 +104,10 @@ def manifest_of(source: Path) -> Manifest:
 
 
 def copy(source: Path, target: Path, *, tell: Tell) -> FileFacts:
-    """Copy a file durably and return the facts of what was copied."""
+    """Copy a file durably, for its owner alone, and return the facts of what was copied."""
     digest, done, size = hashlib.sha256(), 0, source.stat().st_size
-    with source.open("rb") as reading, target.open("wb") as writing:
+    made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_S_FILE)
+    with os.fdopen(made, "wb") as writing, source.open("rb") as reading:
         while chunk := reading.read(_CHUNK):
             digest.update(chunk)
             writing.write(chunk)

@@ -104,7 +104,7 @@ class SqliteBackups:
         The one that was there is kept beside it.
         """
         directory = self._path.parent
-        directory.mkdir(parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self._alone(directory):
             there = await self.occupied()
             if there and not replace:

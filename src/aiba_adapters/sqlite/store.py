@@ -28,6 +28,8 @@ from aiba_domain.ports import Reader, Unavailable, UnitOfWork
 T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS: Final = 10_000
+_OWNER_S_FILE: Final = 0o600
+_OWNER_S_FOLDER: Final = 0o700
 _RETRY_MS: Final = 10
 _PRIMARY_CODE: Final = 0xFF
 _MAX_BATCH: Final = 128
@@ -39,7 +41,12 @@ _READER_CACHE_KIB: Final = 8 * 1024
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Open the database with the settings that make a commit durable."""
+    """Open the database with the settings that make a commit durable.
+
+    A new file is its owner's alone, and so are those that SQLite makes beside it.
+    """
+    with contextlib.suppress(OSError):  # it is there, or SQLite says what is wrong
+        path.touch(mode=_OWNER_S_FILE, exist_ok=False)
     connection = sqlite3.connect(
         path,
         timeout=_BUSY_TIMEOUT_MS / 1_000,
@@ -106,7 +113,7 @@ class SqliteStore:
 
         Raises Unavailable while a backup is being put back there.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=_OWNER_S_FOLDER, parents=True, exist_ok=True)
         self._leave = weakref.finalize(self, os.close, presence.enter(path.parent))
         self._writer = connect(path)
         try:

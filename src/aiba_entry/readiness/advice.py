@@ -135,6 +135,10 @@ CODES: Final[Mapping[str, Advice]] = MappingProxyType(
         "data_dir_in_layer": Advice(
             "Mount a volume at AIBA_DATA_DIR.", "findmnt --target PATH", doc="docs/deploy.md"
         ),
+        "data_file_exposed": Advice(
+            "Take the database from everybody but its owner: it holds admins' password hashes.",
+            "chmod o= PATH/aiba.db*",
+        ),
         "metrics_open": Advice(
             "List the scraper's addresses in METRICS_ALLOW, or set METRICS_TOKEN."
         ),

@@ -4,19 +4,22 @@ Each check looks at the variables alone and yields what is wrong. What a value m
 judged where it is read; a variable with such a fault isn't judged here a second time.
 """
 
+import contextlib
 from collections.abc import Callable, Iterator
 from itertools import combinations
+from pathlib import Path
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
 from aiba_adapters.signing.local import KEY_VARIABLE
 from aiba_entry import admin_settings, forms, signer_access, ton_settings
-from aiba_entry.disks import IN_LAYERS, IN_MEMORY
+from aiba_entry.disks import DATABASE, IN_LAYERS, IN_MEMORY
 from aiba_entry.edge_settings import ANYONE, METRICS
 from aiba_entry.forms import AppEnv, Weakness
 from aiba_entry.mongo_uri import mongo_secrets
 from aiba_entry.readiness.findings import Finding
 from aiba_entry.redis_settings import url_password
+from aiba_entry.secret_files import Reach, reach_of
 from aiba_entry.variables import SECRETS, Variables
 
 STORE: Final = "AIBA_STORE"
@@ -305,6 +308,10 @@ def _data_dir(variables: Variables) -> Iterator[Finding]:
     elif kind in IN_LAYERS:
         text = f"is in a container's own layer ({kind}): it goes with the container"
         yield _warned("data_dir_in_layer", "AIBA_DATA_DIR", text)
+    with contextlib.suppress(OSError, ValueError):
+        if reach_of(Path(path) / DATABASE) is Reach.EVERYBODY:
+            text = "has a database that everybody on this machine can read or write"
+            yield _warned("data_file_exposed", "AIBA_DATA_DIR", text)
 
 
 def _pages(variables: Variables) -> Iterator[Finding]:

@@ -81,6 +81,7 @@ def test_a_restored_store_is_sound_remembers_its_answers_and_goes_on(
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "dev-secrets.json").write_text("{}")
     assert restore(source, tmp_path / "data") is None
+    assert (tmp_path / "data" / FILE).stat().st_mode & 0o777 == 0o600
     assert units_in(tmp_path / "data") == UNITS
 
     async def work(store: SqliteStore) -> LedgerHead:

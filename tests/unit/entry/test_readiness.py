@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from aiba_entry.cli.doctor import doctor, read_env_file
 from aiba_entry.cli.main import main
+from aiba_entry.disks import DATABASE
 from aiba_entry.readiness.advice import CODES, REFERENCE_ERRORS, REFERENCE_WARNINGS
 from aiba_entry.readiness.checks import LEFTOVERS, SERVICE_CHECKS
 from aiba_entry.readiness.findings import Finding, Readiness
@@ -21,16 +22,27 @@ from aiba_entry.readiness.report import document, refusal_of, text_of
 from aiba_entry.settings import SettingsError, load
 from aiba_entry.signer.environment import VARIABLES as SIGNER_VARIABLES
 from aiba_entry.variables import SECRETS, SecretFile, Variables
-from tests.support.ready import BESIDE, DISKS, FAILING, LIVE, LOCAL_KEY, READY, SIGNER, VAULT
+from tests.support.ready import (
+    BESIDE,
+    DISKS,
+    FAILING,
+    LIVE,
+    LOCAL_KEY,
+    READY,
+    SIGNER,
+    VAULT,
+    WITHOUT_MONGO,
+)
 
 ROOT = Path(__file__).parents[3]
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
-ELSEWHERE = {"signer_setting_invalid", "live_not_asked", *LIVE}
-"""The codes that only a signer or an answer from outside brings up."""
+ELSEWHERE = {"signer_setting_invalid", "live_not_asked", "data_file_exposed", *LIVE}
+"""The codes that only a signer, a store that is there, or an answer from outside brings up."""
 
 WARNINGS = {
     *("max_age_high", "ton_api_key_missing", "store_on_one_machine"),
     *("metrics_open", "metrics_closed", "secret_file_in_group", "data_dir_in_layer"),
+    "data_file_exposed",
 }
 BESIDES = {"data_dir_in_layer": ("store_on_one_machine",)}
 """What is told beside a code, which can't appear without it."""
@@ -344,6 +356,18 @@ def test_a_key_that_everybody_can_read_is_no_key(tmp_path: Path) -> None:
         errors = judge({**READY, "ORACLE_SIGNER_CLIENT_KEY": str(path)}).errors
         about = {name for each in errors for name in each.variables if "exposed" in each.code}
         assert about == ({"ORACLE_SIGNER_CLIENT_KEY"} if expected else set())
+
+
+def test_a_store_that_everybody_can_read_is_told(tmp_path: Path) -> None:
+    """A new one isn't; one that was made before, or copied, may be."""
+    environ = {**READY, **WITHOUT_MONGO, "AIBA_DATA_DIR": str(tmp_path)}
+    for mode, expected in ((None, False), (0o600, False), (0o640, False), (0o644, True)):
+        if mode is not None:
+            (tmp_path / DATABASE).touch()
+            (tmp_path / DATABASE).chmod(mode)
+        warnings = codes(found(environ).warnings)
+        assert ("data_file_exposed" in warnings) == expected
+        assert set(warnings) <= {"store_on_one_machine", "data_file_exposed"}
 
 
 # --- what is told ---
