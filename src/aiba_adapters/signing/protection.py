@@ -102,8 +102,8 @@ class ProtectionFile:
         Raises StoreMissing, StoreDamaged, LogMissing or TrailBroken. `make_log` makes a new log in
         place of a missing one; the store is locked then, since nothing tells how old it is.
 
-        `signer` takes the log over from a key beside it. A log that is signed by a stranger is left
-        unsigned here: whoever has that key may be another process at work.
+        `signer` signs a new log, or takes it over from a key beside it. One that a stranger signs
+        is left alone: whoever has that key may be another process at work.
         """
         self._signer = signer
         self._looked_at = 0
@@ -206,12 +206,15 @@ class ProtectionFile:
             unit.sign_log(signer.sign, signer.public_key)
 
     def _take_log_over(self) -> None:
+        """Sign a log that nobody has signed, or take it over from a key that stands beside."""
         signer = self._signer
-        if signer is None or self.log_key() in (None, signer.public_key):
+        if signer is None or self.log_key() == signer.public_key:
             return
 
         def work(_unit: ProtectionUnit) -> None:
             key = self._log_key()
+            if key is None:
+                self._unit.sign_log(signer.sign, signer.public_key)
             for before in signer.beside:
                 if before.public_key == key:
                     self._hand_over(signer, key, before.sign)

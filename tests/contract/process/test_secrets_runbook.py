@@ -81,9 +81,7 @@ class Operator:
     def _signer(self) -> Path:
         """Make a signer's store with a log that is signed, and the variables with which it runs."""
         files, key = Files(self.folder / "signer"), self.folder / "signer" / "audit-key"
-        file = files.file()
-        file.checkpoint()
-        file.close()
+        files.file().close()
         key.write_text(bytes(AUDIT_KEY).hex())
         path = self.folder / "signer.env"
         variables = {

@@ -149,7 +149,7 @@ def test_verify_finds_what_is_wrong_with_a_log(run: Run, files: Files) -> None:
     cut = run("audit", "verify", files.log, "--at-least", number, code=1)
     assert f"before {number}" in cut.output
     files.log.write_bytes(whole.replace(b'"amount":"100"', b'"amount":"900"'))
-    assert "BROKEN line 2" in run("audit", "verify", files.log, code=1).output
+    assert "BROKEN line 3" in run("audit", "verify", files.log, code=1).output
 
 
 @pytest.mark.parametrize(

@@ -61,11 +61,11 @@ def known_by(files: Files, number: int) -> Verified:
 
 @pytest.fixture(name="files")
 def _files(tmp_path: Path) -> Files:
-    """Make a store whose log the first key has signed."""
+    """Make a store whose log the first key has signed, from its first start on."""
     files = Files(tmp_path)
     file = open_file(files, 0)
+    assert known_by(files, 0).signed_to == known_by(files, 0).last
     work(file)
-    file.checkpoint()
     file.close()
     return files
 

@@ -131,6 +131,7 @@ def test_every_decision_is_in_the_log(tmp_path: Path) -> None:
     entries = [read_line(line[:-1])[0] for line in files.lines()]
     assert [entry.kind for entry in entries] == [
         Kind.CREATED,
+        Kind.CHECKPOINT,
         Kind.STARTED,
         Kind.SIGNED,
         Kind.SAME_AGAIN,
@@ -138,7 +139,7 @@ def test_every_decision_is_in_the_log(tmp_path: Path) -> None:
         Kind.REFUSED,
         Kind.CHECKPOINT,
     ]
-    assert [entry.facts.get("code") for entry in entries[4:6]] == [
+    assert [entry.facts.get("code") for entry in entries[5:7]] == [
         Refusal.CONFLICT,
         Refusal.RECIPIENT,
     ]

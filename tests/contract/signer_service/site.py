@@ -19,7 +19,6 @@ from aiba_adapters.devnet.wallets import Order, WalletVersion, make_wallet
 from aiba_adapters.ton.addresses import parse_canonical
 from aiba_entry.cli.main import main
 from tests.contract.process.support import (
-    AIBA,
     PATIENCE_S,
     Player,
     Server,
@@ -29,6 +28,7 @@ from tests.contract.process.support import (
     rows,
     until,
 )
+from tests.support.forked import impatient
 
 SCRIPTS: Final = Path(sys.executable).parent
 EXPORT: Final = re.compile(r"\s*export (\w+)=(\S+)")
@@ -48,14 +48,6 @@ network = "testnet"
 vault = "{vault}"
 jetton_master = "{master}"
 limits = {{ claim = 1000000, recipient_day = 1000000, day = 1000000, lifetime = 1000000 }}
-"""
-IMPATIENT: Final = """
-from functools import partial
-import aiba_entry.chain
-aiba_entry.chain.SETTLE_SECONDS = 0.1
-aiba_entry.chain.VaultKeys = partial(aiba_entry.chain.VaultKeys, kept_s=0.0)
-from aiba_entry.cli.main import main
-main(["serve"])
 """
 
 
@@ -102,7 +94,7 @@ class Site:
         self.environ = {
             "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
             "ORACLE_SIGNER_STORE": str(folder / "store" / "protection.db"),
-            "ORACLE_SIGNER_LOG": str(folder / "log" / "audit.log"),
+            "ORACLE_SIGNER_LOG": str(self.log),
             "ORACLE_SIGNER_POLICY": str(folder / "policy.toml"),
             "SIGNER_TOKENS_FILE": str(folder / "tokens"),
             "OLD": str(folder / "old"),
@@ -120,6 +112,11 @@ class Site:
     def old_key(self) -> bytes:
         """The seed of the key that the chain's vault believes at first."""
         return bytes.fromhex((self.folder / "old" / "oracle.key").read_text())
+
+    @property
+    def log(self) -> Path:
+        """The log of the signers."""
+        return self.folder / "log" / "audit.log"
 
     @property
     def token(self) -> str:
@@ -174,10 +171,8 @@ class Site:
 
         What the vault believes it reads for each signature.
         """
-        script = self.folder / "impatient.py"
-        script.write_text(IMPATIENT)
         environ = self.api_environment(where, **more)
-        server = Server(self.folder / "data", environ, (AIBA[0], str(script)))
+        server = Server(self.folder / "data", environ, None, before=impatient)
         self._running.append(server)
         return server.wait_until_ready()
 
