@@ -124,9 +124,10 @@ RATES: Final[Mapping[str, str]] = MappingProxyType(
 """The reward rates by their names on the wire."""
 
 NAMES: Final = frozenset({*PLAIN, *RATES, _START, _END, _WINDOWS})
+"""Every field that a document may change."""
+
 MAPS: Final = frozenset({"dailyCapAibaByArena", "dailyCapNeurByArena", _WINDOWS})
 """The settings that are maps; a faulty entry of one is refused as `invalid <map>`."""
-"""Every field that a document may change."""
 
 
 def settings_of(policy: EconomyPolicy) -> dict[str, object]:
@@ -147,7 +148,7 @@ def settings_of(policy: EconomyPolicy) -> dict[str, object]:
 
 def document_of(policy: EconomyPolicy) -> dict[str, object]:
     """Return a policy's whole document: its settings, and the stamps of its version."""
-    updated = policy.oracle_last_updated_at
+    updated, made = policy.oracle_last_updated_at, iso(policy.effective_at)
     return {
         "_id": f"{policy.version:024x}",
         "__v": 0,
@@ -155,7 +156,8 @@ def document_of(policy: EconomyPolicy) -> dict[str, object]:
         **settings_of(policy),
         "oracleLastUpdatedAt": iso(updated) if updated else None,
         "oracleTonUsdAtUpdate": _shown(policy.oracle_ton_usd_at_update),
-        "updatedAt": iso(policy.effective_at),
+        "createdAt": made,
+        "updatedAt": made,
     }
 
 

@@ -59,7 +59,7 @@ def test_d51_the_panel_can_save_the_whole_document_it_was_given(make_game: MakeG
     edited = {**document, "trainNeurCost": 31, "createdAt": "2026-01-01T00:00:00Z"}
     after = save(panel, edited)
     assert (after["version"], after["trainNeurCost"]) == (2, 31)
-    stamps = {"_id", "version", "updatedAt"}
+    stamps = {"_id", "version", "createdAt", "updatedAt"}
     changed = {name for name in document if document[name] != after[name]}
     assert changed == stamps | {"trainNeurCost"}
 

@@ -54,6 +54,7 @@ def _config_fields() -> list[tuple[str, Any, Any]]:
         ("version", int),
         ("oracleLastUpdatedAt", str | None),
         ("oracleTonUsdAtUpdate", float),
+        ("createdAt", str),
         ("updatedAt", str),
     ]
     return [
