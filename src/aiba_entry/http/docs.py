@@ -15,6 +15,7 @@ from swagger_ui_bundle import swagger_ui_path  # type: ignore[import-untyped]
 
 from aiba_entry.http.envelope import JSON, Reply
 from aiba_entry.http.limits import allow_anyone
+from aiba_entry.http.links import link
 from aiba_entry.http.private import docs_guard
 from aiba_entry.http.security_headers import BUNDLE, DOCS, START, STYLE, VERIFY
 
@@ -146,7 +147,7 @@ def _policy() -> str:
 
 
 def _described(app: Litestar) -> dict[str, Any]:
-    """Return the description.
+    """Return the description, with its links.
 
     A route that may answer 401 asks who is calling unless it says otherwise; the first sentence of
     its docstring is its summary.
@@ -158,6 +159,7 @@ def _described(app: Litestar) -> dict[str, Any]:
             operation["summary"] = told.partition(".")[0]
             if "401" in operation["responses"]:
                 operation.setdefault("security", [{"session": []}, {"initData": []}])
+    link(schema)
     return schema
 
 

@@ -223,7 +223,7 @@ def _on_http_exception(request: _Request, error: HTTPException) -> Reply:
     if isinstance(error, MethodNotAllowedException):
         return error_reply(405, "method not allowed", request_id, headers=error.headers)
     if isinstance(error, ValidationException):
-        return error_reply(400, "validation_error", request_id, details=_fields(error))
+        return error_reply(400, "validation_error", request_id, details=_fields(request, error))
     if isinstance(error, ClientException):
         details = {"request": INVALID}
         return error_reply(error.status_code, "validation_error", request_id, details=details)
@@ -238,15 +238,21 @@ def _on_unexpected(request: _Request, error: Exception) -> Reply:
     return error_reply(500, INTERNAL, context_of(request).request_id)
 
 
-def _fields(error: ValidationException) -> Mapping[str, object]:
+def _fields(request: _Request, error: ValidationException) -> Mapping[str, object]:
     missing = _MISSING.match(error.detail)
     if missing:
         return {missing[1]: "required"}
     found = error.extra if isinstance(error.extra, list) else []
-    return {_wire_name(item.get("key", "request")): text_of(item["message"]) for item in found}
+    names = ((_wire_name(request, item.get("key", "request")), item) for item in found)
+    return {name: text_of(item["message"]) for name, item in names}
 
 
-def _wire_name(parameter: str) -> str:
-    """Return the wire's spelling of a handler's parameter."""
+def _wire_name(request: _Request, parameter: str) -> str:
+    """Return the wire's spelling of a handler's parameter: the one it is given, else camel case."""
+    handler = request.scope["route_handler"]
+    field = handler.parsed_fn_signature.parameters.get(parameter)
+    given: str | None = getattr(field.kwarg_definition, "name", None) if field else None
+    if given:
+        return given
     first, *others = parameter.split("_")
     return first + "".join(other.capitalize() for other in others)

@@ -1,5 +1,6 @@
 """schemathesis against the API's description: what is announced is what comes, whoever asks."""
 
+import sys
 from contextlib import suppress
 from typing import Any, Final, cast
 
@@ -13,19 +14,28 @@ from schemathesis.core.transport import Response
 from schemathesis.generation.case import Case
 from schemathesis.schemas import APIOperation
 
-from tests.contract.hostile.target import CASES, CHECKS, Headers, Target, kind_of
+from aiba_domain.application import forecast
+from tests.contract.game.support import data_of
+from tests.contract.hostile.target import CASES, CHECKS, Headers, Target, kind_of, name_of
 
 PARTS: Final = 8
 """The operations are shared out over so many tests, which may run at once."""
 BREAKING: Final = CASES // 30
 """How many generated cases break the description: each costs many times what another does."""
+AT_ONCE: Final = 10
+"""How many requests one example has: what an example costs beside them isn't little."""
 UNINVITED: Final = 30
 """One case in so many is also sent by those who have no right to the operation."""
 
+NEWCOMERS: Final = 40
+"""After so many requests of a player another one goes on."""
+LEAST: Final = 5
+"""How often each operation succeeds at least."""
+FOUGHT: Final = forecast.MAX_FOUGHT
+"""How many battles a forecast really fights at the most."""
+
 Query = dict[str, str]
 NOTHING: Final = st.builds(Query)
-MOST: Final = 1_000_000
-"""What is above this is refused, so it is sent as it is."""
 WORDS: Final = st.text(max_size=12)
 UNDESCRIBED: Final = st.dictionaries(
     st.text("abcdefghijklmnopqrstuvwxyz_$[]", min_size=1, max_size=8), WORDS, max_size=3
@@ -44,10 +54,12 @@ class Trial:
         self.target = target
         self.operation = operation
         self.kind = kind_of(operation)
+        self.has_starter = name_of(operation) != "getStarterBroker"
         self.count = 0
 
     def run(self) -> int:
         """Try what stands at the schema's edges, what breaks it, and what fits it."""
+        self.target.begin(has_starter=self.has_starter)
         self.edges()
         self.generated(GenerationMode.NEGATIVE, BREAKING)
         self.generated(GenerationMode.POSITIVE, CASES - self.count)
@@ -71,16 +83,16 @@ class Trial:
         """Try generated cases, with names that mean something in some of them."""
         if count <= 0:
             return
-        good: dict[str, Any] = self.target.known()
+        one = st.tuples(self.operation.as_strategy(generation_mode=mode), st.booleans(), extras)
 
-        @settings(QUICK, max_examples=count)
-        @given(self.operation.as_strategy(generation_mode=mode), st.booleans(), extras)
-        def tried(case: Case[Any], named: bool, extras: Query) -> None:  # noqa: FBT001 - drawn
-            for part in (case.path_parameters, case.query, case.body):
-                if named and isinstance(part, dict):
-                    part.update({name: good[name] for name in part if name in good})
-            case.query.update(extras)
-            self.one(case)
+        @settings(QUICK, max_examples=-(-count // AT_ONCE))
+        @given(st.lists(one, min_size=AT_ONCE, max_size=AT_ONCE))
+        def tried(several: list[tuple[Case[Any], bool, Query]]) -> None:
+            for case, is_named, more in several:
+                if is_named:
+                    self.target.name(case)
+                case.query.update(more)
+                self.one(case)
 
         # A path that takes any text can't be broken.
         with suppress(Unsatisfiable):
@@ -89,6 +101,8 @@ class Trial:
     def one(self, case: Case[Any]) -> None:
         """Send a case with the right to it, and now and then without."""
         lighten(case)
+        if self.kind == "player" and self.count % NEWCOMERS == NEWCOMERS - 1:
+            self.target.known.begin(has_starter=self.has_starter)
         answer = self.checked(case, self.target.credentials(self.operation))
         if self.kind != "anyone":
             assert answer.status_code != 401, f"{self.operation.label}: {answer.text}"
@@ -130,18 +144,35 @@ class Trial:
 
 
 def lighten(case: Case[Any]) -> None:
-    """Let no forecast of a year run: each takes seconds, and says the same in three days."""
-    if not case.path.endswith("/simulate"):
-        return
-    for name in ("days", "players", "avgBattles"):
-        value = case.query.get(name, MOST)
-        if isinstance(value, int) and 3 < value <= MOST:
-            case.query[name] = value % 3 + 1
+    """Let most forecasts be of some days: one of a year says no more, and takes long."""
+    days = case.query.get("days")
+    if name_of(case.operation) == "adminSimulate" and isinstance(days, int) and 7 < days < 360:
+        case.query["days"] = days % 7 + 1
 
 
 @pytest.mark.parametrize("part", range(PARTS))
 def test_what_is_announced_is_what_comes(target: Target, part: int) -> None:
-    """Each operation, tried so often: no 5xx, nothing undescribed, nothing without the right."""
+    """Each operation, tried so often: no 5xx, nothing undescribed, nothing without the right.
+
+    Each succeeds now and then: what is only ever refused isn't tried.
+    """
     every = [cast("Ok[Any]", found).ok() for found in target.schema.get_all_operations()]
+    # Metrics are long once much was counted.
+    every.sort(key=lambda operation: name_of(operation) != "getMetrics")
     for operation in every[part::PARTS]:
         assert Trial(target, operation).run() >= CASES, operation.label
+        assert target.told[name_of(operation), 2] >= LEAST, target.table()
+    sys.stdout.write(target.table())
+
+
+def test_a_forecast_has_bounds(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The longest and largest forecast there is, as the service works it out: it ends."""
+    monkeypatch.setattr(forecast, "MAX_FOUGHT", FOUGHT)
+    largest = f"days={forecast.MAX_DAYS}&players={forecast.MAX_PLAYERS}"
+    path = f"/api/admin/economy/simulate?{largest}&avgBattles={forecast.MAX_AVERAGE}"
+    told = data_of(target.root.get(path))
+    assert len(told["projection"]) == forecast.MAX_DAYS
+    assert told["params"]["foughtPerDay"] * forecast.MAX_DAYS <= FOUGHT
+    for name in ("days", "players", "avgBattles", "seed"):
+        for value in (-1, 2**32, 2**64):
+            assert target.root.get(f"{path}&{name}={value}").status_code == 400
