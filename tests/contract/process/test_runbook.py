@@ -31,6 +31,7 @@ from tests.contract.process.support import (
 from tests.support import admins
 from tests.support.alerts import faults
 from tests.support.prometheus import Prometheus
+from tests.support.zygote import Zygote
 
 ROOT: Final = Path(__file__).parents[3]
 PAGES: Final = {page.name: page for page in sorted((ROOT / "docs" / "runbook").glob("*.md"))}
@@ -96,6 +97,7 @@ def _shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
     """Return an operator's shell beside a game with withdrawals, where all is well."""
     folder = tmp_path_factory.mktemp("runbook")
     (folder / "home").mkdir()
+    zygote = Zygote(folder / "zygote")
     environ = environment(folder / "data", **admins.ENVIRON)
     server = Server(folder / "data", environ, (*AIBA, "serve", "--local-chain"))
     prometheus = None
@@ -117,7 +119,7 @@ def _shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
             **environ,
             **signer,
             "HOME": str(folder / "home"),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{zygote.bin}:{Path(sys.executable).parent}:{os.environ['PATH']}",
             "API": server.base_url,
             "PROMETHEUS": prometheus.start().url,
             "ADMIN": token,
@@ -127,6 +129,7 @@ def _shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]
             "TOOLS": str(ROOT / "tools"),
         }
     finally:
+        zygote.close()
         server.kill()
         if prometheus is not None:
             prometheus.kill()
@@ -166,6 +169,18 @@ def test_every_command_of_a_page_works(page: str, shell: dict[str, str], done: s
             assert ended.returncode in EXPECTED.get(command, {0}), told
             assert not any(secret in told for secret in (*SECRETS, admins.SECRET, admins.PASSWORD))
             done.add(command)
+
+
+@pytest.mark.parametrize("command", ["aiba --version", "aiba no-such-command", "aiba policy show"])
+def test_the_shells_aiba_is_the_real_one(shell: dict[str, str], command: str) -> None:
+    """What is forked says and answers what the installed command does, into the shell's pipes."""
+    installed = f"{Path(sys.executable).parent}/{command}"
+    ours, real = (run(shell, f"{each} | cat; exit $PIPESTATUS") for each in (command, installed))
+    assert (ours.returncode, ours.stdout, ours.stderr) == (
+        real.returncode,
+        real.stdout,
+        real.stderr,
+    )
 
 
 @pytest.mark.parametrize("page", OURS)
