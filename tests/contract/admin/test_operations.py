@@ -391,7 +391,7 @@ def test_the_dashboard_counts_today(make_game: MakeGame, kind: str) -> None:
 
 
 def test_d40_only_what_is_gone_for_good_counts_as_spending(root: Panel) -> None:
-    """Neither an operator's debit nor a withdrawal earns the combo; a fee into a sink does."""
+    """Neither an operator's debit nor a withdrawal earns the combo; a fee in AIBA does."""
     game = root.game
     player, _ = game.holder(1_000)
     taken = {"telegramId": player, "aibaDelta": -500, "requestId": "take"}
@@ -413,6 +413,10 @@ def test_d40_only_what_is_gone_for_good_counts_as_spending(root: Panel) -> None:
     ordered = game.post("/api/brokers/mint-nft", player, requestId="m", brokerId=broker)
     assert ordered.status_code == 201
     assert spent() == 150
+    game.fund(player, NEUR=1_000)
+    paid = game.post("/api/brokers/train", player, **{**body, "requestId": "n"})
+    assert paid.status_code == 200
+    assert spent() == 150, "NEUR is no AIBA"
 
 
 def test_d26_every_route_of_admins_is_counted(make_game: MakeGame) -> None:
