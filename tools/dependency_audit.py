@@ -5,18 +5,27 @@
 
 Exits with 0 only where every package of every lock was asked for and none is known to be
 vulnerable; with 1 where one is, each named with its fixed versions; with 2 where that couldn't be
-found out: the service wasn't reached, or left packages out. Not knowing is never taken for knowing
-nothing.
+found out: the service wasn't reached, left packages out, or didn't know a fault that is known since
+2020, as a mirror without advisories doesn't. Not knowing is never taken for knowing nothing.
+
+The service is PyPI's. `PIP_AUDIT_VULNERABILITY_SERVICE=osv`, with `PIP_AUDIT_OSV_URL` for a mirror,
+asks OSV instead; `HTTPS_PROXY` and `REQUESTS_CA_BUNDLE` lead there as for any program.
 """
 
 import json
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
 _PIN: Final = re.compile(r"^([A-Za-z0-9._-]+)==", re.MULTILINE)
+_CONTROL: Final = (
+    "pyyaml==5.3 --hash=sha256:e9f45bd5b92c7974e59bcd2dcc8631a6b6cc380a904725fce7bc08872e691615\n"
+)
+"""A release with a known vulnerability (CVE-2020-1747): who doesn't know it has no advisories."""
+
 _PATIENCE_S: Final = 600
 _LONGEST: Final = 300
 _SHOWN: Final = 5
@@ -62,12 +71,29 @@ def judge(lock: Path, packages: list[dict[str, Any]]) -> list[str]:
     ]
 
 
+def has_advisories(program: str) -> None:
+    """Ask the service what it must know. Raises NotKnown where it doesn't."""
+    with tempfile.TemporaryDirectory() as folder:
+        control = Path(folder, "control question")
+        control.write_text(_CONTROL, encoding="utf-8")
+        try:
+            faults = judge(control, asked(program, control))
+        except NotKnown as reason:
+            raise NotKnown(str(reason).replace(f"{control}", control.name)) from None
+    if not faults:
+        raise NotKnown("the service knows no vulnerability of pyyaml 5.3: it has no advisories")
+
+
 def main(words: list[str]) -> int:
     """Ask for each lock, tell what was said, and return the exit code."""
     program, *locks = words
     faults: set[str] = set()
     unknown = []
-    for lock in map(Path, locks):
+    try:
+        has_advisories(program)
+    except NotKnown as error:
+        unknown.append(str(error))
+    for lock in map(Path, [] if unknown else locks):
         try:
             faults |= set(judge(lock, asked(program, lock)))
         except NotKnown as error:

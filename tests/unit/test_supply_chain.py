@@ -17,6 +17,13 @@ PLANTED: Final = {
     "Telegram bot token": "7345128861" + ":AA" + "Hx7Qk2vB9dRt4LmZp1NcYw8JfGs3EuVo6",
     "AWS key": "AKIA" + "Q7X2M4P9K1LZ8RVT",
     "GitHub token": "ghp_" + "a7Kd93Lmx02QpZr5TtYv81BnWc46HjEs0UgF",
+    "GitLab token": "glpat-" + "a7Kd93Lmx02QpZr5TtYv",
+    "Slack token": "xoxb-" + "7345128861-7345128862-a7Kd93Lmx02QpZr5TtYv",
+    "Stripe key": "sk_" + "live_a7Kd93Lmx02QpZr5TtYv81Bn",
+    "Google key": "AIza" + "SyA7Kd93Lmx02QpZr5TtYv81BnWc46HjEs0",
+    "npm token": "npm_" + "a7Kd93Lmx02QpZr5TtYv81BnWc46HjEs0UgF",
+    "PyPI token": "pypi-" + "AgEIcHlwaS5vcmcCJGE3S2Q5M0xteDAyUXBacjVUdFl2ODFCbldjNDZIakVzMFVnRg",
+    "age key": "AGE-SECRET-KEY-1" + "Q7X2M4P9K1LZ8RVTW3N5" * 2 + "Q7X2M4P9K1LZ8RVTW3",
     "password in a URL": "mongodb://aiba:" + "h7Kq92xLmZ4t" + "@db1.example/aiba",
     "assigned secret": "SESSION_" + "SECRET=" + "9f3a7c51e8b24d60aa17c3e95b02d8f4",
     "signed token": "eyJhbGciOiJIUzI1NiJ9 eyJzdWIiOiI0MiJ9X c2lnbmF0dXJlLXRoYXQtaXMtbG9uZw".replace(
@@ -73,6 +80,11 @@ def test_d63_a_planted_secret_is_found_and_not_shown(
     told = capsys.readouterr().out
     assert re.search(rf"^notes\.txt:2: {kind} \(", told, re.MULTILINE)
     assert PLANTED[kind].split(":")[-1].split("=")[-1][-12:] not in told
+
+
+def test_every_kind_that_is_looked_for_is_planted_here() -> None:
+    """A kind whose pattern finds nothing would be found by nobody."""
+    assert set(PLANTED) == set(scan.KINDS)
 
 
 def test_d63_a_secret_that_was_taken_out_again_is_still_found(
@@ -164,6 +176,15 @@ def test_a_bill_of_what_is_not_here_is_refused() -> None:
 # --- the audit ---
 
 CLEAN: Final = {"dependencies": [{"name": "click", "version": "8.5.1", "vulns": []}]}
+CONTROL: Final = {
+    "dependencies": [
+        {
+            "name": "pyyaml",
+            "version": "5.3",
+            "vulns": [{"id": "CVE-2020-1747", "fix_versions": ["5.3.1"]}],
+        }
+    ]
+}
 FAULT: Final = {"id": "PYSEC-2026-1", "fix_versions": ["8.6"]}
 
 
@@ -187,13 +208,28 @@ def test_an_audit_passes_only_where_everything_was_asked(
 ) -> None:
     """A service that can't be reached, or leaves something out, is a failure of its own."""
     program = tmp_path / "pip-audit"
-    program.write_text(f"#!/bin/sh\ncat << 'END'\n{answer}\nEND\necho unreachable >&2\nexit 1\n")
+    program.write_text(
+        f"#!/bin/sh\ncase $2 in *control*) cat << 'END'\n{json.dumps(CONTROL)}\nEND\n;; *)\n"
+        f"cat << 'END'\n{answer}\nEND\necho unreachable >&2\n;; esac\nexit 1\n"
+    )
     program.chmod(0o700)
     lock = tmp_path / "lock"
     lock.write_text("click==8.5.1 \\\n")
     assert audit.main([str(program), str(lock)]) == exit_code
     shown = capsys.readouterr()
     assert told in shown.out + shown.err
+
+
+def test_a_service_without_advisories_is_no_pass(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mirror that has packages and no advisories finds everything sound."""
+    program = tmp_path / "pip-audit"
+    program.write_text(f"#!/bin/sh\ncat << 'END'\n{json.dumps(CLEAN)}\nEND\n")
+    program.chmod(0o700)
+    (tmp_path / "lock").write_text("click==8.5.1 \\\n")
+    assert audit.main([str(program), str(tmp_path / "lock")]) == 2
+    assert "it has no advisories" in capsys.readouterr().err
 
 
 def test_a_missing_program_is_no_pass(tmp_path: Path) -> None:
