@@ -93,8 +93,15 @@ def rotate(  # noqa: PLR0913 - the command's options
     environ = os.environ if env_file is None else read_env_file(env_file)
     keeper = _keeper(kind, env_file, drop_in, kubernetes, folder=folder, namespace=namespace)
     shelf = Shelf(_path_of(kind, folder, environ))
+    named = {"--dir": folder, "--env-file": env_file, "--drop-in": drop_in}
+    named |= {"--kubernetes": kubernetes}
     rotation = Rotation(
-        kind, shelf, keeper=keeper, environ=None if unchecked else environ, given=given
+        kind,
+        shelf,
+        keeper=keeper,
+        environ=None if unchecked else environ,
+        given=given,
+        options=[str(word) for pair in named.items() if pair[1] is not None for word in pair],
     )
     try:
         with shelf.held():

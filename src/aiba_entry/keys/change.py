@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from hashlib import sha256
 from pathlib import Path
@@ -54,11 +55,14 @@ class Rotation:
         keeper: Keeper,
         environ: Mapping[str, str] | None,
         given: bool = False,
+        options: Sequence[str] = (),
     ) -> None:
         """Change what is on the shelf; without `environ` neither store nor log is looked into.
 
-        With `given` the new value comes from outside, though it could be made here.
+        With `given` the new value comes from outside, though it could be made here. `options` are
+        those by which the command finds all this again.
         """
+        self._again = shlex.join(["aiba", "keys", "rotate", kind.name, *options])
         self._kind = kind
         self._shelf = shelf
         self._keeper = keeper
@@ -221,7 +225,7 @@ class Rotation:
         return self._keeper.put(self._variables(stage))
 
     def _next(self, stage: Stage) -> list[str]:
-        again = f"aiba keys rotate {self._kind.name}"
+        again = self._again
         over = self._kind.over
         ends = self._kind.change is Change.TWO_ENDS
         restart = self._keeper.to_restart()
