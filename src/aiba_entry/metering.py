@@ -49,6 +49,9 @@ class MetricsObserver:
 
     def committed(self, event: Event) -> None:
         """Count something that took effect."""
+        self._metrics.later.count(self._count, event)
+
+    def _count(self, event: Event) -> None:
         metrics = self._metrics
         match event:
             case BattleFought():

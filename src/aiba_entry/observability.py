@@ -18,7 +18,7 @@ from aiba_entry.chain_metrics import ChainMetrics
 from aiba_entry.logs import REQUEST_ID, configure_logging, ensure_logging, get_logger
 from aiba_entry.outbox_metrics import OutboxMetrics
 from aiba_entry.redis_metrics import RedisMetrics
-from aiba_entry.series import METRICS_CONTENT_TYPE, OTHER, Family, closed
+from aiba_entry.series import METRICS_CONTENT_TYPE, OTHER, Family, Later, closed
 from aiba_entry.service_metrics import ServiceMetrics
 
 __all__ = [
@@ -43,7 +43,7 @@ class Metrics:
 
     Every label has a closed set of values: what is outside it counts as `other`, so no caller can
     add series. Arenas, leagues, mode keys, sink reasons and commands are those given at
-    construction.
+    construction. What is told to `later` is counted by the time that anybody reads.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class Metrics:
         # monitors expect.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry()
+        self.later = Later()
         if process:
             ProcessCollector(namespace="aiba", registry=registry)
         self._arenas = frozenset(arenas)
@@ -94,6 +95,10 @@ class Metrics:
         self, method: str, path_template: str | None, status: int, seconds: float
     ) -> None:
         """Record how long a request took; `path_template` is its route's, None if none matched."""
+        self.later.count(self._count_request, (method, path_template, status, seconds))
+
+    def _count_request(self, request: tuple[str, str | None, int, float]) -> None:
+        method, path_template, status, seconds = request
         method = method if method in _METHODS else OTHER
         self._requests.of(method, path_template or UNMATCHED, str(status)).observe(seconds)
 
@@ -140,6 +145,7 @@ class Metrics:
         """The metrics of any running service, which are there from the first use on."""
         return ServiceMetrics(
             self._registry,
+            later=self.later,
             commands=self._commands,
             currencies=self._currencies,
             arenas=self._arenas,
@@ -171,6 +177,7 @@ class Metrics:
 
     def render(self) -> bytes:
         """Return everything in Prometheus text form, of the type METRICS_CONTENT_TYPE."""
+        self.later.count_all()
         return generate_latest(self._registry)
 
     def _mode(self, arena: str, league: str, mode_key: str) -> tuple[str, str, str]:

@@ -17,7 +17,7 @@ from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.registry import Collector
 
 from aiba_domain.money import Currency
-from aiba_entry.series import Family, closed
+from aiba_entry.series import Family, Later, closed
 
 DISTRIBUTION: Final = "aiba-arena"
 """The package whose version a build tells."""
@@ -62,11 +62,13 @@ class ServiceMetrics:
         self,
         registry: CollectorRegistry,
         *,
+        later: Later,
         commands: frozenset[str],
         currencies: frozenset[str],
         arenas: frozenset[str],
     ) -> None:
         """Count in `registry`, under these names alone."""
+        self._later = later
 
         def counter(name: str, text: str, *labels: str) -> Family[Counter]:
             return Family(Counter(name, text, labels, registry=registry))
@@ -84,6 +86,10 @@ class ServiceMetrics:
 
     def ruling(self, limit: str, ruling: Ruling) -> None:
         """Count what a rate limit ruled."""
+        self._later.count(self._count_ruling, (limit, ruling))
+
+    def _count_ruling(self, ruled: tuple[str, Ruling]) -> None:
+        limit, ruling = ruled
         self._rulings.of(closed(limit, LIMITS), ruling).inc()
 
     def replayed(self, command: str) -> None:
