@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from aiba_domain.administration.model import AuditChange
 from aiba_domain.application.handler import OPERATORS, Handler, nothing
 from aiba_domain.decision import Accepted, Command, Context, Refused
+from aiba_domain.economy.config import change_of
 from aiba_domain.economy.emission import NOTHING_EMITTED, EmissionResult, EmissionUse, judge
 from aiba_domain.economy.ledger import Posting, emission_account, player_account
 from aiba_domain.economy.policy import EconomyPolicy, next_version
@@ -165,8 +165,8 @@ def decide_policy(
         policy = next_version(context.policy, command.changes, context.now)
     except InvalidInput as error:
         return Refused(code=error.code, details={error.field: error.reason})
-    change = AuditChange.between("policy:economy", context.policy, policy)
-    return Accepted(reply=PolicyReply(policy=policy), changed=(policy,), audit=(change,))
+    audit = (change_of(context.policy, policy),)
+    return Accepted(reply=PolicyReply(policy=policy), changed=(policy,), audit=audit)
 
 
 def _judge(

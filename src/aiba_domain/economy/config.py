@@ -11,6 +11,7 @@ from fractions import Fraction
 from types import MappingProxyType
 from typing import Any, Final
 
+from aiba_domain.administration.model import AuditChange, plain
 from aiba_domain.economy.policy import EconomyPolicy
 from aiba_domain.economy.rewards import RewardRates
 from aiba_domain.economy.windows import EmissionWindow, EmissionWindows
@@ -126,6 +127,11 @@ RATES: Final[Mapping[str, str]] = MappingProxyType(
 NAMES: Final = frozenset({*PLAIN, *RATES, _START, _END, _WINDOWS})
 """Every field that a document may change."""
 
+SUBJECT: Final = "policy:economy"
+"""What the audit trail names the policy by."""
+
+_OF_A_VERSION: Final = ("_id", "__v", "createdAt", "updatedAt")
+
 MAPS: Final = frozenset({"dailyCapAibaByArena", "dailyCapNeurByArena", _WINDOWS})
 """The settings that are maps; a faulty entry of one is refused as `invalid <map>`."""
 
@@ -159,6 +165,26 @@ def document_of(policy: EconomyPolicy) -> dict[str, object]:
         "createdAt": made,
         "updatedAt": made,
     }
+
+
+def change_of(before: EconomyPolicy, after: EconomyPolicy) -> AuditChange:
+    """Return what a new version changed, by the names that admins know.
+
+    An exact number that isn't whole is its text.
+    """
+    old, new = _told(before), _told(after)
+    names = [name for name in new if name not in _OF_A_VERSION and old[name] != new[name]]
+    return AuditChange(
+        subject=SUBJECT,
+        before={name: old[name] for name in names},
+        after={name: new[name] for name in names},
+    )
+
+
+def _told(policy: EconomyPolicy) -> dict[str, Any]:
+    """Return a policy's document and what isn't in it, as the trail can keep it."""
+    whole = {**document_of(policy), "tokenSplit": plain(policy.token_split)}
+    return {name: str(each) if isinstance(each, Decimal) else each for name, each in whole.items()}
 
 
 def changes_of(

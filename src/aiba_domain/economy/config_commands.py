@@ -3,21 +3,17 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Final
 
-from aiba_domain.administration.model import AuditChange
 from aiba_domain.application.handler import OPERATORS, Handler, nothing
 from aiba_domain.battle.modes import GameMode
 from aiba_domain.decision import Accepted, Command, Context, Refused
 from aiba_domain.economy.automation import adjusted_cap
 from aiba_domain.economy.commands import PolicyReply
-from aiba_domain.economy.config import Places, changes_of, wire_name
+from aiba_domain.economy.config import Places, change_of, changes_of, wire_name
 from aiba_domain.economy.oracle import quote
 from aiba_domain.economy.policy import EconomyPolicy, next_version
 from aiba_domain.errors import DomainError, InvalidInput
 from aiba_domain.ports import Reader
-
-POLICY: Final = "policy:economy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,8 +157,8 @@ def _changed(changes: Mapping[str, object], context: Context) -> Accepted[Policy
         after = next_version(before, changes, context.now)
     except InvalidInput as fault:
         return Refused(code=fault.code, details={wire_name(fault.field): fault.reason})
-    change = AuditChange.between(POLICY, before, after)
-    return Accepted(reply=PolicyReply(policy=after), changed=(after,), audit=(change,))
+    audit = (change_of(before, after),)
+    return Accepted(reply=PolicyReply(policy=after), changed=(after,), audit=audit)
 
 
 HANDLERS = (

@@ -258,7 +258,11 @@ def test_a_changed_policy_is_answered_and_kept() -> None:
     asked = context(EconomyPolicy(version=4))
     policy = EconomyPolicy(version=5, effective_at=NOON, mint_aiba_cost=7)
     change = ChangePolicy(changes={"mint_aiba_cost": 7})
-    kept = AuditChange.between("policy:economy", EconomyPolicy(version=4), policy)
+    kept = AuditChange(
+        subject="policy:economy",
+        before={"version": 4, "mintAibaCost": 100},
+        after={"version": 5, "mintAibaCost": 7},
+    )
     assert decide_policy(None, change, asked) == Accepted(
         reply=PolicyReply(policy=policy), changed=(policy,), audit=(kept,)
     )
