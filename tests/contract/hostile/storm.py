@@ -19,8 +19,11 @@ WRONG: Final[tuple[object, ...]] = ([], {}, -1.5, None, True, "\u202e\U0001f4a3\
 NOWHERE: Final = "0" * 24
 """An id of nothing."""
 
-ENDS_OURS: Final = ("/auth/logout", "/password")
-"""What would end the credentials that the storm goes on with."""
+SPARED: Final = ("/auth/logout", "/password", "/oracle/update")
+"""What would end the credentials that the storm goes on with, or ask a market far away."""
+
+OTHER_METHODS: Final = ("TRACE", "OPTIONS", "PUT", "PROPFIND")
+"""What hardly any operation answers to; some servers answer the first with all they were told."""
 
 Json = Any
 Headers = Mapping[str, str]
@@ -64,6 +67,9 @@ class Storm:
         for path, method, operation in self.operations():
             for request in self._requests(path, method, operation):
                 yield self._http.request(method, **request)
+        for method in OTHER_METHODS:
+            headers = next(self._misplaced)
+            yield self._http.request(method, "/api/auth/session", headers=headers)
 
     def operations(self) -> Iterator[tuple[str, str, Json]]:
         """Yield each operation with its path and method."""
@@ -82,7 +88,7 @@ class Storm:
         yield {"url": url, "params": query, **_sent(method, told), "headers": {}}
         yield {"url": url, "headers": next(self._misplaced), **_sent(method, told)}
         headers = self._right(operation)
-        if headers is None or path.endswith(ENDS_OURS):
+        if headers is None or path.endswith(SPARED):
             return
         wrong = {name: next(self._wrong) for name in fields}
         here = _placed(path, NOWHERE)
