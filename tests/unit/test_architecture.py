@@ -326,3 +326,18 @@ def test_the_lock_pins_by_hash_and_names_no_index() -> None:
     pins = re.findall(r"^([\w.-]+)==.*\\$", text, re.MULTILINE)
     requirements = re.findall(r"^[\w.-].*$", text, re.MULTILINE)
     assert len(pins) == len(requirements) > 0
+
+
+def test_the_map_names_every_package_and_nothing_that_is_gone() -> None:
+    """Whoever reads ARCHITECTURE.md finds each folder of code in it, and each name of it here."""
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    packages = {path.parent.name for ring in RINGS for path in (SRC / ring).rglob("__init__.py")}
+    assert [name for name in sorted(packages - set(RINGS)) if f"{name}/" not in text] == []
+    tops = [
+        ROOT / name for name in ("src", "tests", "tools", "bench", "docs", "deploy", "contracts")
+    ]
+    paths = [*tops, *(path for top in tops for path in top.rglob("*"))]
+    known = {f"/{path.relative_to(ROOT).as_posix()}{'/' * path.is_dir()}" for path in paths}
+    named = set(re.findall(r"`([\w./-]+(?:/|\.(?:py|mjs|html)))`", text))
+    gone = [name for name in sorted(named) if not any(each.endswith(f"/{name}") for each in known)]
+    assert gone == []
