@@ -1,3 +1,4 @@
+#!/bin/sh
 # The part of machine.sh that runs on the machine, with systemd as process 1. Ends at the first thing that isn't as the page says.
 set -eu
 export LC_ALL=C.UTF-8

@@ -1,3 +1,4 @@
+#!/bin/sh
 # Prints what is typed in a step of a page: steps.sh PAGE NAME. A step is the first console block after `<!-- step: NAME -->`.
 set -eu
 awk -v want="<!-- step: $2 -->" '
