@@ -22,6 +22,7 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"<!-- example:[^>]*-->\n```python\n(.*?)```", re.DOTALL)
 CODE = re.compile(r"`([^`]+)`")
+LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 CELL = re.compile(r"(?<!\\)\|")
 
 
@@ -133,6 +134,32 @@ def test_each_goal_and_link_of_the_documents_is_there() -> None:
         for link in re.findall(r"\]\(([^)#]+?)\)", text):
             if "://" not in link:
                 assert (document.parent / link).exists(), f"{document.name} links to {link}"
+
+
+def headings(document: Path) -> set[str]:
+    """Return the places in a document that a link can lead to."""
+    text = re.sub(
+        r"^```.*?^```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+def test_every_page_is_found_from_the_readme_and_every_link_leads_to_its_place() -> None:
+    """Whoever begins here gets everywhere, and nowhere to a heading that has another name now."""
+    waiting, seen = [ROOT / "README.md"], set[Path]()
+    while waiting:
+        document = waiting.pop()
+        seen.add(document)
+        for link, place in LINK.findall(document.read_text(encoding="utf-8")):
+            target = (document.parent / link).resolve() if link else document
+            if "://" in link or target.suffix != ".md":
+                continue
+            assert not place or place in headings(target), f"{document.name}: {link}#{place}"
+            if target not in seen:
+                waiting.append(target)
+    pages = {*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")}
+    assert sorted(str(page.relative_to(ROOT)) for page in pages - seen) == []
 
 
 class Asked(dict[str, str]):
