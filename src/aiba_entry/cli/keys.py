@@ -14,7 +14,7 @@ from aiba_entry.cli.doctor import read_env_file
 from aiba_entry.keys.change import OutOfTurn, Rotation, Step, signer_line
 from aiba_entry.keys.keepers import ByHand, DropIn, EnvFile, Keeper, KeeperFault, Manifest
 from aiba_entry.keys.kinds import GIVEN, KINDS, OWN, Kind, public_part
-from aiba_entry.keys.shelf import Shelf, ShelfFault, file_in
+from aiba_entry.keys.shelf import Shelf, ShelfFault, Stage, file_in
 from aiba_entry.keys.status import SecretStatus, status
 
 _NAME: Final = click.Choice(list(KINDS))
@@ -116,9 +116,10 @@ def rotate(  # noqa: PLR0913 - the command's options
 @click.option("--env-file", type=_FILE, help="Look at this file's variables instead.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(*, env_file: Path | None, as_json: bool) -> None:
-    """Say where each secret comes from, how old it is, and what is wrong with it; never its value.
+    """Say of each secret where it comes from, how old it is, and what is wrong; never its value.
 
-    Two processes, or two machines, that print one fingerprint have one value.
+    Also how far a change of it has come, and what comes next. It is what a process that starts now
+    would read. Two processes, or two machines, that print one fingerprint have one value.
     """
     found = status(os.environ if env_file is None else read_env_file(env_file))
     if as_json:
@@ -127,9 +128,12 @@ def show(*, env_file: Path | None, as_json: bool) -> None:
     for each in found:
         age = "" if each.age_s is None else f"  {each.age_s // _DAY_S} d"
         overlap = "  overlap" if each.overlap else ""
+        stage = "" if each.stage in (None, Stage.STEADY) else f"  {each.stage}"
         findings = "".join(f"  {code}" for code in each.findings)
         made = each.fingerprint or "?"
-        click.echo(f"{each.name}  {made}  {each.source}{age}{overlap}{findings}")
+        click.echo(f"{each.name}  {made}  {each.source}{age}{overlap}{stage}{findings}")
+        for note in each.notes:
+            click.echo(f"  {note}")
 
 
 def _keeper(
@@ -164,6 +168,8 @@ def _document(each: SecretStatus) -> dict[str, object]:
         "fingerprint": told["fingerprint"],
         "ageSeconds": told["age_s"],
         "overlap": told["overlap"],
+        "stage": told["stage"],
+        "notes": list(each.notes),
         "findings": list(each.findings),
     }
 

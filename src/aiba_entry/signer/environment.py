@@ -9,7 +9,7 @@ from nacl.signing import SigningKey
 
 from aiba_adapters.signing.hsm import TokenKey, TokenPlace
 from aiba_adapters.signing.keys import ProcessKey, process_key
-from aiba_adapters.signing.local import KEY_VARIABLE
+from aiba_adapters.signing.local import KEY_VARIABLE, OracleKeyUnusable
 from aiba_adapters.signing.protection import LogSigner
 from aiba_adapters.system.clock import SystemClock
 from aiba_adapters.ton.proof import Network as GlobalId
@@ -107,6 +107,26 @@ def _audit_key(environ: Mapping[str, str], name: str) -> LogSigner | None:
     return LogSigner(
         sign=lambda message: key.sign(message).signature, public_key=bytes(key.verify_key)
     )
+
+
+def faulty_secrets(environ: Mapping[str, str]) -> list[str]:
+    """Return the secrets that the signer couldn't start with; none is used."""
+    return [name for name in SECRETS if _is_faulty(environ, name)]
+
+
+def _is_faulty(environ: Mapping[str, str], name: str) -> bool:
+    try:
+        if name == KEY_VARIABLE and _text(environ, MODULE) is None:
+            process_key(environ)
+        elif name == AUDIT_KEY:
+            _audit_key(environ, name)
+        elif name in AUDIT_KEYS_BESIDE and _secret(environ, name) is not None:
+            log_signer(environ)
+        else:
+            _secret(environ, name)
+    except (EnvironmentUnusable, OracleKeyUnusable):
+        return True
+    return False
 
 
 def another_log_key(key: bytes) -> str:

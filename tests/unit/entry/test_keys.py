@@ -397,8 +397,92 @@ def test_secrets_are_looked_at_unseen(shop: Shop) -> None:
         "METRICS_TOKEN",
     }
     assert told["ADMIN_JWT_SECRET"]["ageSeconds"] > 50 * 365 * 86_400
+    assert told["SESSION_SECRET"]["stage"] == "announced"
+    assert told["SESSION_SECRET"]["notes"] == [
+        "nothing is made with the next one before aiba keys rotate SESSION_SECRET --use"
+    ]
+    assert {each["stage"] for each in told.values()} == {"announced", "steady", None}
+    assert told["MONGO_URI"]["notes"] == ["how it is changed: docs/runbook/rotate-secrets.md"]
     announced = told["SESSION_SECRET_NEXT"]["fingerprint"]
     shop("rotate", "SESSION_SECRET", "--env-file", str(shop.env_file), "--use")
     text = shop("status", "--env-file", str(shop.env_file)).output
     assert f"SESSION_SECRET  {announced}  {shop.folder / 'SESSION_SECRET'}  0 d  overlap" in text
     assert "secret_reused" in text
+
+
+def told_by(shop: Shop, name: str) -> dict[str, object]:
+    """Return what status says of a secret."""
+    run = shop("status", "--json", "--env-file", str(shop.env_file))
+    assert run.exit_code == 0, run.output
+    found = {each["name"]: each for each in json.loads(run.stdout)["secrets"]}
+    each: dict[str, object] = found[name]
+    return each
+
+
+def test_a_change_is_told_also_where_no_variable_shows_it(shop: Shop) -> None:
+    """A token that the API doesn't use yet, a variable that was forgotten, a step cut short."""
+    name = "ORACLE_SIGNER_TOKEN"
+    shop.rotate(name)
+    assert told_by(shop, name)["stage"] == "announced"
+    shop.rotate(name, "--use")
+    found = told_by(shop, name)
+    assert (found["stage"], found["overlap"]) == ("in use", False)
+    assert "no API process uses it" in str(found["notes"])
+
+    name = "SESSION_SECRET"
+    shop.rotate(name)
+    put(shop.env_file, {f"{name}_NEXT_FILE": None})
+    assert "no process that starts now knows" in str(told_by(shop, name)["notes"])
+    (shop.folder / f"{name}_PREVIOUS").write_text((shop.folder / name).read_text())
+    found = told_by(shop, name)
+    assert found["stage"] == "taking into use"
+    assert "cut short: aiba keys rotate SESSION_SECRET --use" in str(found["notes"])
+    (shop.folder / f"{name}_PREVIOUS").write_text("0f4be1c3a2957d68-something-else")
+    assert "no change ends with these files" in str(told_by(shop, name)["notes"])
+
+
+def test_what_is_missing_is_told_too(shop: Shop) -> None:
+    """By what the gate says of it."""
+    put(shop.env_file, {"ADMIN_JWT_SECRET_FILE": None})
+    found = told_by(shop, "ADMIN_JWT_SECRET")
+    assert (found["source"], found["fingerprint"]) == ("not set", None)
+    assert found["findings"] == ["jwt_missing"]
+
+
+def test_the_age_of_a_copy_is_nobodys(shop: Shop, tmp_path: Path) -> None:
+    """What systemd or a cluster has copied is as old as the process, not as the secret."""
+    name = "SESSION_SECRET"
+    assert told_by(shop, name)["ageSeconds"] is not None
+    put(shop.env_file, {"CREDENTIALS_DIRECTORY": str(shop.folder)})
+    assert told_by(shop, name)["ageSeconds"] is None
+    mounted = tmp_path / "mounted"
+    (mounted / "..data").mkdir(parents=True)
+    (mounted / "..data" / "session-secret").write_text(READY[name])
+    (mounted / "session-secret").symlink_to(Path("..data") / "session-secret")
+    put(shop.env_file, {f"{name}_FILE": str(mounted / "session-secret")})
+    assert told_by(shop, name)["ageSeconds"] is None
+    assert told_by(shop, "ADMIN_JWT_SECRET")["ageSeconds"] is None
+
+
+def test_the_signers_secrets_are_judged_as_the_signer_does(tmp_path: Path) -> None:
+    """Not as the API would, which they are none of."""
+    variables = {"ORACLE_SIGNER_LOG": str(tmp_path / "audit.log")}
+    for name, text in (
+        ("ORACLE_PRIVATE_KEY_HEX", "0f4be1c3a2957d68" * 4),
+        ("ORACLE_SIGNER_AUDIT_KEY_HEX", "1f4be1c3a2957d68" * 4),
+        ("ORACLE_SIGNER_AUDIT_KEY_HEX_PREVIOUS", "zz"),
+    ):
+        (tmp_path / name).write_text(text)
+        variables[f"{name}_FILE"] = str(tmp_path / name)
+    env_file = tmp_path / "signer.env"
+    env_file.write_text("".join(f"{name}={text}\n" for name, text in variables.items()))
+    words = ["keys", "status", "--json", "--env-file", str(env_file)]
+    run = CliRunner().invoke(main, words)
+    found = {each["name"]: each for each in json.loads(run.stdout)["secrets"]}
+    assert found["ORACLE_PRIVATE_KEY_HEX"]["findings"] == []
+    assert found["ORACLE_SIGNER_AUDIT_KEY_HEX"]["stage"] == "in use"
+    wrong = found["ORACLE_SIGNER_AUDIT_KEY_HEX_PREVIOUS"]
+    assert wrong["findings"] == ["signer_setting_invalid"]
+    (tmp_path / "ORACLE_PRIVATE_KEY_HEX").write_text("zz")
+    text = CliRunner().invoke(main, ["keys", "status", "--env-file", str(env_file)]).output
+    assert re.search("^ORACLE_PRIVATE_KEY_HEX .*signer_setting_invalid$", text, re.MULTILINE)
