@@ -43,8 +43,9 @@ OPEN_LABELS: Final = frozenset({"path", "le", "mode_key", "version", "python", "
 def exported() -> Mapping[str, Labels]:
     """Return every series' name with its labels and all values of each."""
     found: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
-    for text in (_service(), _signer()):
-        for family in text_string_to_metric_families(text):
+    told = Told()
+    for text in (told.service(), told.signer()):
+        for family in text_string_to_metric_families(text.decode()):
             for sample in family.samples:
                 labels = found[sample.name]
                 for label, value in sample.labels.items():
@@ -55,11 +56,27 @@ def exported() -> Mapping[str, Labels]:
     }
 
 
-def _service() -> str:
-    metrics = make_metrics((MODE,))
-    for tell in (_game, _limits, _chain, _redis, _outbox, _audit, _mongo):
-        tell(metrics)
-    return metrics.render().decode()
+class Told:
+    """A service's and a signer's metrics that are told everything, again for each scrape."""
+
+    def __init__(self) -> None:
+        """Begin with metrics that were told nothing."""
+        self._metrics = make_metrics((MODE,))
+        self._mongo = MongoMetrics()
+        self._mongo.watch(Connections())
+        self._metrics.join(self._mongo.registry)
+        self._signer = SignerMetrics()
+
+    def service(self) -> bytes:
+        """Tell a service's, and return what is scraped."""
+        for tell in (_game, _limits, _chain, _redis, _outbox, _audit):
+            tell(self._metrics)
+        _mongo(self._mongo)
+        return self._metrics.render()
+
+    def signer(self) -> bytes:
+        """Tell a signer's, and return what is scraped."""
+        return _signer(self._signer)
 
 
 def _game(metrics: Metrics) -> None:
@@ -159,9 +176,7 @@ def _audit(metrics: Metrics) -> None:
     metrics.audit.stands(standing, dict.fromkeys(FindingKind, 1))
 
 
-def _mongo(metrics: Metrics) -> None:
-    mongo = MongoMetrics()
-    mongo.watch(Connections())
+def _mongo(mongo: MongoMetrics) -> None:
     for name in (*COMMANDS, OTHER):
         for trouble in (None, *Trouble):
             mongo.command(name, 0.1, trouble)
@@ -177,11 +192,9 @@ def _mongo(metrics: Metrics) -> None:
         mongo.retry(trouble)
     for outcome in Resolved:
         mongo.lost_commit(outcome)
-    metrics.join(mongo.registry)
 
 
-def _signer() -> str:
-    metrics = SignerMetrics()
+def _signer(metrics: SignerMetrics) -> bytes:
     for result in RESULTS:
         metrics.result(result)
     metrics.took(0.1)
@@ -193,7 +206,7 @@ def _signer() -> str:
     standing = Standing(
         locked=Lock.OPERATOR, quarantined_until_s=1, time_s=1, sequence=1, limits=tuple(_uses())
     )
-    return metrics.render(standing).decode()
+    return metrics.render(standing)
 
 
 def _uses() -> Iterator[LimitUse]:
