@@ -505,7 +505,7 @@ def test_rates_by_hand_need_one(shared: Panel) -> None:
     error_of(refused, 400, "oracleAibaPerTon or oracleNeurPerAiba required")
 
 
-def test_the_rate_is_updated_by_itself_where_that_is_on(make_game: MakeGame) -> None:
+def test_d66_the_rate_is_updated_by_itself_where_that_is_on(make_game: MakeGame) -> None:
     """Once an interval, in the service's own name."""
     game = make_game()
     market = Market()

@@ -98,7 +98,7 @@ def test_accounts_with_hashes_of_another_cost_take_no_time_of_their_own(
     assert took == [2 ** (CHEAP + 2)] * 4
 
 
-def test_an_account_that_is_tried_too_often_is_locked_for_a_while(
+def test_d24_an_account_that_is_tried_too_often_is_locked_for_a_while(
     game: Game, compared: list[str]
 ) -> None:
     """D-24: after five attempts the right password doesn't help, and costs as much as before."""
@@ -113,7 +113,7 @@ def test_an_account_that_is_tried_too_often_is_locked_for_a_while(
     assert data_of(attempt(game, EMAIL, PASSWORD))["token"]
 
 
-def test_a_written_forwarded_address_is_no_other_address(game: Game) -> None:
+def test_d24_a_written_forwarded_address_is_no_other_address(game: Game) -> None:
     """D-24: without a trusted proxy, `X-Forwarded-For` is the caller's own text."""
     codes = [
         refusal_of(attempt(game, EMAIL, WRONG, **{"X-Forwarded-For": f"203.0.113.{number}"}))
@@ -122,7 +122,7 @@ def test_a_written_forwarded_address_is_no_other_address(game: Game) -> None:
     assert codes == ["invalid credentials"] * lockout.AT_ONE_ADDRESS + ["rate_limited"]
 
 
-def test_behind_a_trusted_proxy_the_account_is_counted_over_all_addresses(
+def test_d24_behind_a_trusted_proxy_the_account_is_counted_over_all_addresses(
     make_game: MakeGame,
 ) -> None:
     """D-24: many addresses have a few attempts at an account together, whoever owns them."""

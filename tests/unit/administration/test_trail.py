@@ -91,7 +91,7 @@ def test_secrets_are_left_out_by_their_names_at_any_depth(
 @pytest.mark.parametrize(
     "name", ["key", "modeKey", "txHash", "energyCost", "seedEpochHours", "keys"]
 )
-def test_what_is_no_secret_is_kept(name: str) -> None:
+def test_d60_what_is_no_secret_is_kept(name: str) -> None:
     """The key of a game mode and the hash of a transaction are what an operator looks for."""
     assert redacted({name: "x"}) == {name: "x"}
 
