@@ -168,7 +168,7 @@ class Cast:
             self.folder / "unused",
             **values,
             MONGO_URI=uri,
-            REDIS_URL=f"redis://other@127.0.0.1:{self.redis.port}/0",
+            REDIS_URL=f"redis://other@127.0.0.1:{self.redis.port}/1",
             REDIS_PASSWORD=BESIDE_URL,
             ORACLE_PRIVATE_KEY_HEX=ORACLE,
             ARENA_VAULT_ADDRESS=f"0:{'11' * 32}",
