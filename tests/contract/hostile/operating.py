@@ -87,6 +87,10 @@ class Operator:
         run("doctor", "--live", "--json", codes=READY_OR_NOT)
         run("doctor", "--json", codes=READY_OR_NOT, changes={"APP_ENV": "prod", "PORT": "many"})
         run("keys", "status", "--json")
+        (here / "pasted").write_text(f"APP_ENV=test\n{CANARIES['SESSION_SECRET']}\n")
+        for words in (("doctor",), ("keys", "status")):
+            run(*words, "--env-file", str(here / "pasted"), codes=(1,))
+        (here / "pasted").unlink()
         (here / "policy.json").write_text('{"repair_neur_cost": 1}')
         run("policy", "change", str(here / "policy.json"))
         run("policy", "show")
@@ -152,8 +156,11 @@ class Operator:
         run("signer", "export")
         run("signer", "import", str(here / "memory.json"))
         run("signer", "audit", "verify", log)
-        policy = self._environ["ORACLE_SIGNER_POLICY"]
-        run("signer", "check-policy", policy, "--network", "testnet")
+        policy = here / "policy.toml"
+        policy.write_text(f"{CANARIES['ORACLE_SIGNER_TOKEN']}\n")
+        run("signer", "check-policy", str(policy), "--network", "testnet", codes=(1,))
+        policy.write_text("")
+        run("signer", "check-policy", str(policy), "--network", "testnet")
         public = run("signer", "public-key").strip()
         run("signer", "set-oracle", public)
         run("signer", "new-key", str(here / "oracle.key"))

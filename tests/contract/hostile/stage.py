@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -360,7 +361,9 @@ class Life:
         data_of(told(http.post("/api/admin/mod/ban-user", json=ban, headers=headers)))
 
     def shows_pages(self, http: httpx.Client) -> None:
-        """Read the pages that aren't for players, by their tokens."""
+        """Read the pages that aren't for players, by their own tokens and no other."""
+        for path, name in (("/metrics", "DOCS_TOKEN"), ("/docs", "METRICS_TOKEN")):
+            assert self.told.answer(http.get(path, headers=_bearer(name))).status_code == 401
         for path in PAGES:
             headers = _bearer("METRICS_TOKEN" if path == "/metrics" else "DOCS_TOKEN")
             answer = http.get(path, headers=headers)
@@ -434,6 +437,20 @@ def ask_signer(environ: Mapping[str, str], told: Told) -> None:
                 told.add("a signer's answers", f"{answer.headers.raw!r}{answer.text}")
                 if headers is not good:
                     break
+
+
+def spoil_signer(environ: Mapping[str, str], signer: Process) -> None:
+    """Let a running signer read tokens and a policy again that are faulty and hold a secret."""
+    for name, text in (
+        ("SIGNER_TOKENS_FILE", f"api {TOKEN} {TOKEN}\n{TOKEN}\n"),
+        ("ORACLE_SIGNER_POLICY", f'token = "{TOKEN}"\n{TOKEN}\n'),
+    ):
+        path = Path(environ[name])
+        path.chmod(0o600)
+        path.write_text(text)
+    signer.process.send_signal(signal.SIGHUP)
+    for what in ("tokens", "policy"):
+        signer.until_said(f"{what} not usable")
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ from tests.contract.hostile.stage import (
     Told,
     ask_signer,
     mongo_user,
+    spoil_signer,
 )
 from tests.contract.process.support import Server, rows, until
 from tests.support import mongo, softhsm
@@ -81,8 +82,11 @@ def _on_sqlite(cast: Cast) -> Lived:
         life.ends()
     finally:
         server.kill()
+    spoil_signer(signer_environ, signer)
     assert signer.stop() == HEALTHY
     told.add("signer's log", signer.text)
+    # What was spoilt is nobody's leak.
+    Path(signer_environ["ORACLE_SIGNER_POLICY"]).unlink()
     keeper.looks_after_signer()
     told.add("chain's log", cast.chain_said())
     ran = [*operator.ran, *keeper.ran]
