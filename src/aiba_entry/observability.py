@@ -90,6 +90,11 @@ class Metrics:
             "aiba_economy_sinks", "Amounts spent", "currency", "reason", "arena", "league"
         )
         self._withdrawals = self._counter("aiba_economy_withdrawals", "Withdrawals", "result")
+        # From 0 on, so that whoever watches for growth sees the first one grow.
+        for entity in _ENTITIES:
+            self._bans.of(entity)
+        for result in _WITHDRAWAL_RESULTS:
+            self._withdrawals.of(result)
 
     def observe_request(
         self, method: str, path_template: str | None, status: int, seconds: float
