@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.core.transport import Response
 from schemathesis.generation.case import Case
@@ -34,9 +35,10 @@ DEEP: Final = (
 """What needs something of ours, and succeeds in chains therefore: ids were handed on."""
 
 
-def test_what_follows_is_as_announced(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["memory", pytest.param("sqlite", marks=pytest.mark.soak)])
+def test_what_follows_is_as_announced(kind: str, tmp_path: Path) -> None:
     """Chains along the description's own links: no 5xx, nothing undescribed, money is right."""
-    target = Target(tmp_path)
+    target = Target(tmp_path, kind=kind)
     machine: Any = loaded(target.document, "positive").as_state_machine()
 
     class Chain(machine):  # type: ignore[misc] # made at run time
