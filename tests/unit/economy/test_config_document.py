@@ -126,3 +126,17 @@ def test_an_arena_that_is_gone_may_stay_in_a_map() -> None:
     edited: dict[str, object] = {"dailyCapAibaByArena": {"gone": 1, "prediction": 3}}
     found = changes_of(edited, policy, policy, PLACES)
     assert found == {"daily_cap_aiba_by_arena": {"gone": 1, "prediction": 3}}
+
+
+@pytest.mark.parametrize(
+    "name", sorted(name for name, field in PLAIN.items() if type(getattr(BASE, field)) is int)
+)
+def test_d57_a_fraction_of_a_unit_is_refused_and_never_rounded(name: str) -> None:
+    """By its name; a whole number may be written with its zeros."""
+    for text in ("0.5", "1.000001", "-0.5", "1e-9"):
+        with pytest.raises(DomainError) as refused:
+            changes_of({name: Decimal(text)}, BASE, BASE, PLACES)
+        assert refused.value.details == {name: "integer"}
+    other = getattr(BASE, PLAIN[name]) + 1
+    whole = Decimal(other).quantize(Decimal("1.00"))
+    assert changes_of({name: whole}, BASE, BASE, PLACES) == {PLAIN[name]: other}
