@@ -6,10 +6,9 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from aiba_domain.ledger_audit.findings import FindingKind, LedgerStanding
-from aiba_entry.series import Family
+from aiba_entry.series import Family, LastNoted
 
 _PREFIX: Final = "aiba_ledger_audit"
 
@@ -35,38 +34,23 @@ class AuditMetrics:
 
     def stands(self, standing: LedgerStanding, found: Mapping[FindingKind, int]) -> None:
         """Keep where the audit stands, and how much of each kind it has found."""
-        self._gauges.note(standing, found)
+        self._gauges.note((standing, found))
 
     def made_elsewhere(self) -> None:
         """Show nothing: the process that makes the audit knows."""
         self._gauges.forget()
 
 
-class _Gauges(Collector):
+_Found = tuple[LedgerStanding, Mapping[FindingKind, int]]
+
+
+class _Gauges(LastNoted[_Found]):
     """Where the audit stood after its last round; lags grow meanwhile."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._noted: tuple[LedgerStanding, Mapping[FindingKind, int], float] | None = None
-
-    def note(self, standing: LedgerStanding, found: Mapping[FindingKind, int]) -> None:
-        self._noted = (standing, found, self._monotonic())
-
-    def forget(self) -> None:
-        self._noted = None
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Name nothing in advance: what isn't known yet isn't there."""
-        return iter(())
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def gauges(self, noted: _Found, since_s: float) -> Iterator[GaugeMetricFamily]:
         """Give what is known."""
-        if self._noted is None:
-            return
-        standing, found, at = self._noted
-        lag = 0.0
-        if standing.behind_ms:
-            lag = standing.behind_ms / 1_000 + self._monotonic() - at
+        standing, found = noted
+        lag = standing.behind_ms / 1_000 + since_s if standing.behind_ms else 0.0
         values: list[tuple[str, str, float]] = [
             ("ok", "Whether the last round found nothing wrong", float(standing.is_sound)),
             ("entries", "Entries of the ledger that were audited", standing.entries),

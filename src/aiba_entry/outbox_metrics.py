@@ -6,11 +6,10 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.registry import Collector
 
 from aiba_domain.outbox.commands import Fate
 from aiba_domain.outbox.model import Backlog, Topic
-from aiba_entry.series import Family
+from aiba_entry.series import Family, LastNoted
 
 _RESULTS: Final = {
     Fate.DELIVERED: "delivered",
@@ -51,38 +50,25 @@ class OutboxMetrics:
 
     def backlog(self, held: Backlog, now_ms: int) -> None:
         """Keep what waits."""
-        self._gauges.note(held, now_ms)
+        self._gauges.note((held, now_ms))
 
     def kept_elsewhere(self) -> None:
         """Show nothing of what waits: the process that brings it knows."""
         self._gauges.forget()
 
 
-class _Gauges(Collector):
+_Seen = tuple[Backlog, int]
+
+
+class _Gauges(LastNoted[_Seen]):
     """What waited when it was last looked at; its age grows meanwhile."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
-        self._monotonic = monotonic
-        self._noted: tuple[Backlog, int, float] | None = None
-
-    def note(self, held: Backlog, now_ms: int) -> None:
-        self._noted = (held, now_ms, self._monotonic())
-
-    def forget(self) -> None:
-        self._noted = None
-
-    def describe(self) -> Iterator[GaugeMetricFamily]:
-        """Name nothing in advance: what isn't known yet isn't there."""
-        return iter(())
-
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def gauges(self, noted: _Seen, since_s: float) -> Iterator[GaugeMetricFamily]:
         """Give what is known."""
-        if self._noted is None:
-            return
-        held, now_ms, at = self._noted
+        held, now_ms = noted
         lag = 0.0
         if held.oldest_at is not None:
-            lag = max(0, now_ms - held.oldest_at) / 1_000 + self._monotonic() - at
+            lag = max(0, now_ms - held.oldest_at) / 1_000 + since_s
         for name, text, value in (
             ("aiba_outbox_pending", "Letters that wait", held.pending),
             ("aiba_outbox_dead", "Letters that were given up", held.dead),

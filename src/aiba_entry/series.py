@@ -1,10 +1,14 @@
 """What every metric here is made with: closed label sets, and children found at once."""
 
+import time
+from abc import abstractmethod
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, Final, Generic, TypeVar
 
 from prometheus_client import Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
 METRICS_CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -16,6 +20,7 @@ MOST_LATER: Final = 256
 
 _Metric = TypeVar("_Metric", Counter, Histogram)
 _Item = TypeVar("_Item")
+_Noted = TypeVar("_Noted")
 
 
 class Later:
@@ -44,6 +49,37 @@ class Later:
             except IndexError:
                 return
             by(item)
+
+
+class LastNoted(Collector, Generic[_Noted]):
+    """Gauges of what was noted last, whose ages grow meanwhile; none while nothing is."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        """Begin with nothing noted; `monotonic` gives seconds."""
+        self._monotonic = monotonic
+        self._last: tuple[_Noted, float] | None = None
+
+    def note(self, noted: _Noted) -> None:
+        """Keep something in place of what was noted before."""
+        self._last = noted, self._monotonic()
+
+    def forget(self) -> None:
+        """Show nothing until something is noted."""
+        self._last = None
+
+    def describe(self) -> Iterator[GaugeMetricFamily]:
+        """Name nothing in advance: what isn't known yet isn't there."""
+        return iter(())
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Give what is known."""
+        if self._last is not None:
+            noted, at = self._last
+            yield from self.gauges(noted, self._monotonic() - at)
+
+    @abstractmethod
+    def gauges(self, noted: _Noted, since_s: float) -> Iterator[GaugeMetricFamily]:
+        """Give the gauges of what was noted that many seconds ago."""
 
 
 class Family(dict[tuple[str, ...], _Metric]):

@@ -103,11 +103,11 @@ class AdminQueries:
 
         return await self._store.read(look)
 
-    async def pots(self) -> Mapping[Pot, Mapping[Currency, int]]:
-        """Return what operators hold."""
+    async def pot(self, pot: Pot) -> Mapping[Currency, int]:
+        """Return what operators hold in a pot."""
 
-        async def look(read: Reader) -> Mapping[Pot, Mapping[Currency, int]]:
-            return {pot: await read.balances(pot.value) for pot in Pot}
+        async def look(read: Reader) -> Mapping[Currency, int]:
+            return await read.balances(pot.value)
 
         return await self._store.read(look)
 

@@ -17,6 +17,7 @@ from aiba_domain.battle.energy import Energy, regenerate
 from aiba_domain.battle.engine import Fighter, ModeRules, guild_bonus, score, with_guild_bonus
 from aiba_domain.battle.prng import draws, first_draw
 from aiba_domain.battle.seed import SeedFields, seed_hmac, seed_of
+from aiba_domain.economy.config import RATES
 from aiba_domain.economy.rewards import (
     Bonuses,
     GuildSplit,
@@ -53,21 +54,6 @@ _SEED_FIELDS: Final = {
     "league": "league",
     "requestId": "request_id",
     "opponentId": "opponent_id",
-}
-_RATES: Final = {
-    "baseRewardAibaPerScore": "aiba_per_score",
-    "baseRewardNeurPerScore": "neur_per_score",
-    "streakMultiplierAt7Days": "streak_multiplier_at_7_days",
-    "streakMultiplierAt30Days": "streak_multiplier_at_30_days",
-    "streakCapMultiplier": "streak_cap_multiplier",
-    "battleWinStreakBonusBps": "win_streak_bonus_bps",
-    "premiumRewardMultiplier": "premium_multiplier",
-    "referralUnlock3BonusBps": "invite_bonus_bps",
-    "guildCreatorShareBps": "guild_creator_share_bps",
-    "creatorPercentBps": "creator_percent_bps",
-    "creatorTier100RefsBps": "creator_tier_100_bps",
-    "creatorTier1000RefsBps": "creator_tier_1000_bps",
-    "creatorTier10000RefsBps": "creator_tier_10000_bps",
 }
 _SPLIT: Final = {
     "tokenSplitBurnBps": "burn_bps",
@@ -173,9 +159,7 @@ def init_data(given: Given) -> dict[str, object]:
 
 def reward(given: Given) -> dict[str, object]:
     """Work out what a score pays, and to whom."""
-    configured: dict[str, Any] = {
-        _RATES[name]: exact(value) for name, value in given["cfg"].items()
-    }
+    configured: dict[str, Any] = {RATES[name]: exact(value) for name, value in given["cfg"].items()}
     rates = RewardRates(**configured)
     points, guild = given["score"], given.get("guild")
     if guild and guild["has_opponent"]:

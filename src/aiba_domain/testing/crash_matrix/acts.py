@@ -18,6 +18,7 @@ from aiba_domain.claims.commands import BY_BATTLE
 from aiba_domain.decision import Command, Principal
 from aiba_domain.economy.commands import ChangePolicy, ClaimDaily
 from aiba_domain.economy.ledger import player_account
+from aiba_domain.economy.treasury_commands import Pot
 from aiba_domain.errors import DomainError
 from aiba_domain.fairness.commands import MOVED_ON
 from aiba_domain.instants import day_key
@@ -150,7 +151,7 @@ async def look_as_operator(bench: Bench) -> None:
             await queries.policies(before=None, limit=2),
             await queries.day(day_key(NOON)),
             await queries.movements(player_account(HERO), limit=9),
-            await queries.pots(),
+            await queries.pot(Pot.TREASURY),
             await queries.brought_in(),
             await queries.modes(),
             await queries.brokers(owner=None, minted=True, limit=9),

@@ -399,7 +399,7 @@ async def _fund(
 
 async def _pot(pot: Pot, request: _Request, queries: AdminQueries) -> Reply:
     """Answer what a pot holds now."""
-    held = (await queries.pots())[pot]
+    held = await queries.pot(pot)
     aiba, neur = held.get(Currency.AIBA, 0), held.get(Currency.NEUR, 0)
     out: Json = {"aibaBalance": aiba, "neurBalance": neur}
     if pot is Pot.TREASURY:

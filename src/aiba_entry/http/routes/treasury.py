@@ -56,7 +56,7 @@ class Treasury(Controller):
         self, request: _Request, admin_queries: NamedDependency[AdminQueries]
     ) -> Reply:
         """Return what the treasury holds, and what was paid out to the chain."""
-        held = (await admin_queries.pots())[Pot.TREASURY]
+        held = await admin_queries.pot(Pot.TREASURY)
         out = treasury_json(held, await admin_queries.paid_out())
         return data_reply(out, context_of(request).request_id)
 
