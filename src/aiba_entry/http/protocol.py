@@ -23,6 +23,7 @@ READ_SECONDS: Final = 10.0
 As long may the rest of an answer take to be read, once the connection is to be closed.
 """
 
+_END: Final = b"\r\n\r\n"
 _BESIDE_A_BYTE: Final = 8
 """How much more, for each byte of a body: a chunk of one byte has five around it."""
 
@@ -54,15 +55,10 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._last_word is not None or self.transport.is_closing():
             return
         self._unset_keepalive_if_required()
-        is_first = not self._is_reading() or not (self._begun or self._beside)
-        if not self._is_reading():
+        is_first = not (self._begun or self._beside)
+        if self._reading_since is None:
             self._reading_since = self.loop.time()
-            self._beside = self._of_body = 0
-        if (
-            self._in_head
-            and b"\r\n\r\n" not in data[:MAX_HEAD_BYTES]
-            and len(data) > MAX_HEAD_BYTES
-        ):
+        if self._in_head and len(data) > MAX_HEAD_BYTES and _END not in data[:MAX_HEAD_BYTES]:
             self._refuse_head()
             return
         self._begins = self._fed = 0
@@ -86,22 +82,21 @@ class BoundedProtocol(HttpToolsProtocol):
         self._begins += 1
         self._reading_since = self.loop.time()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header; one behind the body is none: no proxy looks at it as at the others."""
-        if self._in_head:
-            super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
-        """Begin to serve the request, if it says once for whom it is."""
+        """Begin to serve the request, if it says once for whom it is.
+
+        A header behind the body is none: no proxy looks at it as at the others.
+        """
         if self.parser.should_upgrade():
             if self.parser.get_method() == b"CONNECT":
                 raise ValueError("this is no proxy")
             return
-        hosts = sum(name == b"host" for name, _ in self.headers)
+        hosts = [name for name, _ in self.headers].count(b"host")
         if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
             raise ValueError("a request has one host")
         super().on_headers_complete()
         self._in_head = False
+        self.headers = []
 
     def on_body(self, body: bytes) -> None:
         """Count what is of use."""
@@ -115,6 +110,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         self._reading_since = None
         self._in_head, self._begun = True, False
+        self._beside = self._of_body = 0
         super().on_message_complete()
 
     def on_response_complete(self) -> None:
