@@ -50,7 +50,7 @@ SERVED: Final = {
     **CANARIES,
     **dict.fromkeys(("MONGO_URI", "REDIS_URL", "REDIS_PASSWORD", "ORACLE_SIGNER_TOKEN"), ""),
     # Players of the tests sign with this one.
-    "TELEGRAM_BOT_TOKEN_PREVIOUS": BOT_TOKEN,
+    "TELEGRAM_BOT_TOKEN": BOT_TOKEN,
 }
 """The secrets of a service over a store and a chain in the test's own process."""
 CASES: Final = 100 if settings().max_examples > 1_000 else 1
@@ -179,6 +179,7 @@ def test_nothing_that_is_asked_brings_one_out(
     game = target.game
     for path in ("/openapi.json", "/docs", "/metrics", "/api/admin/audit?limit=200", "/ready"):
         assert heard(target.page(path)) == [], path
+    game.as_player(target.player)
     game.faults.crash_at(2)
     crashed = game.fight(target.player, target.broker, "crash")
     assert crashed.status_code == 500
