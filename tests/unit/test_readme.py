@@ -21,6 +21,9 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 CONFIGURATION = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
 EXAMPLE = re.compile(r"<!-- example:[^>]*-->\n```python\n(.*?)```", re.DOTALL)
+PAGES = sorted(
+    str(path.relative_to(ROOT)) for name in ("*.md", "docs/**/*.md") for path in ROOT.glob(name)
+)
 CODE = re.compile(r"`([^`]+)`")
 LINK = re.compile(r"\]\(([^)#\s]*)(?:#([^)\s]+))?\)")
 CELL = re.compile(r"(?<!\\)\|")
@@ -136,6 +139,38 @@ def test_each_goal_and_link_of_the_documents_is_there() -> None:
                 assert (document.parent / link).exists(), f"{document.name} links to {link}"
 
 
+def told(document: Path) -> Iterator[str]:
+    """Yield what a page tells to run of this command: in its lines of code, and in its blocks."""
+    in_block = False
+    for line in document.read_text(encoding="utf-8").splitlines():
+        in_block ^= line.startswith("```")
+        yield from re.findall(r"`(aiba [a-z][^`]*)`", line)
+        if in_block or line.startswith("    "):
+            yield from re.findall(r"(?:^|(?<!--namespace)\s|/)(aiba [a-z].*)$", line)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_each_command_of_a_page_is_there(page: str) -> None:
+    """Whatever a page tells to run has its command, and each option of it."""
+    for text in told(ROOT / page):
+        words = re.sub(r"[\[\]\"'\\]", "", text.partition("#")[0]).split()[1:]
+        found: list[click.Command] = [main]
+        while words and all(isinstance(each, click.Group) for each in found):
+            names = words.pop(0).split("|")
+            groups = [each for each in found if isinstance(each, click.Group)]
+            found = [
+                command
+                for group in groups
+                for name in names
+                if (command := group.get_command(click.Context(group), name))
+            ]
+            assert len(found) == len(names) * len(groups), text
+        options = {name for each in found for one in each.params for name in one.opts}
+        own = takewhile(lambda word: word not in {"|", "&&", ";", ">", ">>"}, words)
+        named = {word.partition("=")[0] for word in own if word.startswith("--")}
+        assert named <= options | {"--help"}, text
+
+
 def headings(document: Path) -> set[str]:
     """Return the places in a document that a link can lead to."""
     text = re.sub(
@@ -158,8 +193,7 @@ def test_every_page_is_found_from_the_readme_and_every_link_leads_to_its_place()
             assert not place or place in headings(target), f"{document.name}: {link}#{place}"
             if target not in seen:
                 waiting.append(target)
-    pages = {*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")}
-    assert sorted(str(page.relative_to(ROOT)) for page in pages - seen) == []
+    assert [page for page in PAGES if ROOT / page not in seen] == []
 
 
 class Asked(dict[str, str]):
