@@ -85,6 +85,28 @@ test "$code" = 78 && grep -q cors_origin_shape /tmp/doctor.txt || fail "aiba doc
 cp /tmp/aiba.env /etc/aiba/aiba.env
 systemctl start aiba || fail 'with its environment again'
 
+say 'secrets are changed: what is older is believed until the end, and nothing after it'
+change() { aiba keys rotate "$@" --dir /etc/aiba/secrets --drop-in /etc/systemd/system/aiba.service.d/rotation.conf --unchecked > /tmp/change || fail "change $*: $(cat /tmp/change)"; }
+# Whatever is loaded is there at every moment: a death in between is no end of the service.
+rolled() { systemctl kill --signal=KILL aiba; until_so curl --fail --silent --output /dev/null "$base/ready"; systemctl restart aiba || fail "a start after $*"; play kept; }
+play keep
+for name in BATTLE_SEED_SECRET SESSION_SECRET; do
+    for turn in '' --use --back --use; do
+        change "$name" $turn
+        rolled "$name" $turn
+        play battle
+    done
+    test "$name" = SESSION_SECRET || aiba-in aiba seed rotate > /dev/null || fail 'the turn of the epoch'
+    before=$(cat /etc/systemd/system/aiba.service.d/rotation.conf)
+    change "$name" --finish
+    test -e /etc/systemd/system/aiba.service.d/rotation.conf && fail 'a drop-in without a purpose'
+    systemctl restart aiba || fail "a start without what was before $name"
+    printf '%s\n' "$before" | grep -q "^LoadCredential=.*-previous:" || fail 'the one before was never loaded'
+done
+play gone
+aiba-in aiba keys status > /tmp/secrets
+! grep -qE ' overlap|can.t be read| d ' /tmp/secrets || fail "the secrets: $(cat /tmp/secrets)"
+
 say 'a backup beside the running service, and a drill'
 systemctl start aiba-backup.service || fail 'a backup'
 step drill
@@ -134,6 +156,26 @@ code=0; aiba-in aiba doctor --live --json > /tmp/doctor.json || code=$?
 # There is no chain here: the signer is reached and says so, and the API's token is good.
 grep -q live_signer_not_ready /tmp/doctor.json && ! grep -q live_signer_unreachable /tmp/doctor.json || fail "the signer by doctor: $(cat /tmp/doctor.json)"
 aiba-in aiba-signer signer status > /dev/null || fail 'signer status'
+say "the key of the signer's log, too"
+aiba keys generate ORACLE_SIGNER_AUDIT_KEY_HEX --small --out /etc/aiba/signer-secrets > /dev/null
+mkdir -p /etc/systemd/system/aiba-signer.service.d
+printf '[Service]\nLoadCredential=%s:/etc/aiba/signer-secrets/%s\nEnvironment=%s=%%d/%s\n' oracle-signer-audit-key-hex oracle-signer-audit-key-hex \
+    ORACLE_SIGNER_AUDIT_KEY_HEX_FILE oracle-signer-audit-key-hex > /etc/systemd/system/aiba-signer.service.d/log-key.conf
+systemctl daemon-reload && systemctl restart aiba-signer
+key() { aiba-in aiba-signer signer status | sed -n 's/.*"logKey": "\(.*\)".*/\1/p'; }
+first=$(key)
+change_key() { (set -a; . /etc/aiba/signer.env; aiba keys rotate ORACLE_SIGNER_AUDIT_KEY_HEX "$@" --dir /etc/aiba/signer-secrets --drop-in /etc/systemd/system/aiba-signer.service.d/rotation.conf); }
+change_key > /tmp/change || fail 'the change of the key'
+! change_key --finish > /dev/null 2>&1 || fail 'the key went that had to hand over'
+systemctl restart aiba-signer
+second=$(key)
+grep -q "its public part: $second" /tmp/change || fail "the log is signed by $second"
+change_key --finish > /dev/null || fail 'the key before did not go'
+systemctl restart aiba-signer
+for known in "$first" "$second"; do
+    aiba signer audit verify /var/log/aiba-signer/audit.log --key "$known" | grep -q "signs it: $second" || fail "the log as $known sees it"
+done
+
 cp /etc/aiba/signer-policy.toml /tmp/policy
 echo 'version = 2' > /etc/aiba/signer-policy.toml
 ! systemctl restart aiba-signer 2> /dev/null || fail 'the signer was started'

@@ -1,13 +1,15 @@
-"""What a player does in a rehearsal: play.py URL SECRETS battle | drain COMMAND...
+"""What a player does in a rehearsal: play.py URL SECRETS WHAT, which is one of these.
 
-`battle` plays one as a new player; `drain` holds a request half sent while COMMAND stops the
-service: it must be answered.
+`battle` plays one as a new player; `keep` opens a session, `kept` uses it later, and `gone` sees it
+refused; `drain COMMAND...` holds a request half sent while COMMAND stops the service: it must be
+answered.
 """
 
 import json
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +20,7 @@ from typing import Any
 from aiba_adapters.telegram import sign
 
 url, secrets, what, *words = sys.argv[1:]
+KEPT = Path(tempfile.gettempdir(), "kept-session")
 host, port = url.removeprefix("http://").split(":")
 
 
@@ -59,6 +62,27 @@ def battle() -> None:
     raise SystemExit("a new player can't play")
 
 
+def keep() -> None:
+    """Open a session and keep its token."""
+    KEPT.write_text(session(3), encoding="utf-8")
+
+
+def kept() -> None:
+    """Use the session that was kept."""
+    call("GET", "/api/economy/me", token=KEPT.read_text(encoding="utf-8"))
+
+
+def gone() -> None:
+    """See that the session is worth nothing any more."""
+    try:
+        kept()
+    except urllib.error.HTTPError as refused:
+        if refused.code == HTTPStatus.UNAUTHORIZED:
+            return
+        raise
+    raise SystemExit("the session is good still")
+
+
 def drain() -> None:
     """Send half a request, stop the service, send the rest, and see it answered."""
     token = session(2)
@@ -84,4 +108,4 @@ def drain() -> None:
     print("answered while it drained, and nobody new was let in")
 
 
-{"battle": battle, "drain": drain}[what]()
+{"battle": battle, "keep": keep, "kept": kept, "gone": gone, "drain": drain}[what]()
