@@ -387,7 +387,11 @@ class Reader(Protocol):
         ...
 
     async def last_checkpoint(self) -> Checkpoint | None:
-        """Return the checkpoint of the ledger with the highest number."""
+        """Return the checkpoint of the ledger with the highest number.
+
+        Of this and what else an audit has stored: what can't be read any more comes as
+        `unreadable`, `UNREADABLE` or of round 0, so that an audit can tell what is wrong.
+        """
         ...
 
     async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:

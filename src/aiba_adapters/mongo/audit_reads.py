@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
+import msgspec
 from pymongo import ASCENDING, DESCENDING
 
 from aiba_adapters.mongo.ledger import Ledger
@@ -16,8 +17,8 @@ from aiba_adapters.mongo.shapes.money import (
     LedgerStandingShape,
 )
 from aiba_adapters.mongo.transaction import Transaction
-from aiba_domain.ledger_audit.balances import AUDIT_STATE, Audited, AuditState
-from aiba_domain.ledger_audit.chain import Checkpoint
+from aiba_domain.ledger_audit.balances import AUDIT_STATE, UNREADABLE, Audited, AuditState
+from aiba_domain.ledger_audit.chain import Checkpoint, unreadable
 from aiba_domain.ledger_audit.findings import STANDING, LedgerStanding
 from aiba_domain.ledger_audit.rows import LedgerPage, StoredBalances
 
@@ -44,14 +45,15 @@ class AuditReads:
 
     async def last_checkpoint(self) -> Checkpoint | None:
         self._locks.name(CHECKPOINT_LOCK)
-        found: list[Checkpoint] = await self._records(
-            CheckpointShape, {}, sort=[("_id", DESCENDING)], limit=1
-        )
-        return found[0] if found else None
+        newest = [("_id", DESCENDING)]
+        found = await self._transaction.all(CheckpointShape, {}, sort=newest, limit=1)
+        return _checkpoint(found[0]) if found else None
 
     async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
         where = {"_id": {"$gt": after}}
-        return await self._records(CheckpointShape, where, sort=[("_id", ASCENDING)], limit=limit)
+        order = [("_id", ASCENDING)]
+        found = await self._transaction.all(CheckpointShape, where, sort=order, limit=limit)
+        return list(map(_checkpoint, found))
 
     async def checkpoint_of(self, account: str, *, before: int | None) -> Checkpoint | None:
         newest = await self.last_checkpoint()
@@ -68,16 +70,20 @@ class AuditReads:
 
     async def audit_state(self) -> AuditState | None:
         self._locks.name(CHECKPOINT_LOCK)
-        return await self._record(AuditStateShape, AUDIT_STATE)
+        stored = await self._transaction.one(AuditStateShape, {"_id": AUDIT_STATE})
+        return _read(AuditStateShape, stored, UNREADABLE) if stored else None
 
     async def audited(self, after: str, *, limit: int) -> Sequence[Audited]:
         self._locks.name(CHECKPOINT_LOCK)
         where = {"_id": {"$gt": after}}
-        return await self._records(AuditedShape, where, sort=[("_id", ASCENDING)], limit=limit)
+        order = [("_id", ASCENDING)]
+        found = await self._transaction.all(AuditedShape, where, sort=order, limit=limit)
+        return list(map(_audited, found))
 
     async def audited_of(self, accounts: Collection[str]) -> Sequence[Audited]:
         self._locks.name(CHECKPOINT_LOCK)
-        return await self._records(AuditedShape, {"_id": {"$in": list(accounts)}})
+        found = await self._transaction.all(AuditedShape, {"_id": {"$in": list(accounts)}})
+        return list(map(_audited, found))
 
     async def ledger_standing(self) -> LedgerStanding | None:
         return await self._record(LedgerStandingShape, STANDING)
@@ -92,15 +98,13 @@ class AuditReads:
                 low = middle
             else:
                 high = middle - 1
-        found: list[Checkpoint] = await self._records(CheckpointShape, {"_id": low})
-        return found[0] if found else None
+        stored = await self._transaction.one(CheckpointShape, {"_id": low})
+        return _checkpoint(stored) if stored else None
 
     async def _start(self, checkpoint: int) -> Spot | None:
         """Return after which spot a checkpoint's entries begin, None for the first of all."""
-        stored = await self._transaction.one(
-            CheckpointShape, {"_id": checkpoint}, projection=["body.place"]
-        )
-        return spot_of(stored["body"]["place"]) if stored else None
+        stored = await self._transaction.one(CheckpointShape, {"_id": checkpoint})
+        return spot_of(_checkpoint(stored).place) if stored else None
 
     async def _record(
         self, shape: type[RecordShape[R]], key: object, *, lock: bool = True
@@ -118,3 +122,19 @@ class AuditReads:
     ) -> list[R]:
         found = await self._transaction.all(shape, where, **options)
         return [shape.record(stored) for stored in found]
+
+
+def _checkpoint(stored: Mapping[str, Any]) -> Checkpoint:
+    return _read(CheckpointShape, stored, unreadable(stored["_id"]))
+
+
+def _audited(stored: Mapping[str, Any]) -> Audited:
+    return _read(AuditedShape, stored, Audited(account=stored["_id"], round=0, held={}))
+
+
+def _read(shape: type[RecordShape[R]], stored: Mapping[str, Any], otherwise: R) -> R:
+    """Read a record, or return what stands for one that somebody has tampered with."""
+    try:
+        return shape.record(stored)
+    except (msgspec.MsgspecError, LookupError, TypeError, ValueError):
+        return otherwise

@@ -3,9 +3,12 @@
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from aiba_adapters.sqlite.operator_reads import EARLIEST, ENTRY, OperatorReads
-from aiba_domain.ledger_audit.balances import AUDIT_STATE, Audited, AuditState
-from aiba_domain.ledger_audit.chain import Checkpoint
+import msgspec
+
+from aiba_adapters.codec import decode
+from aiba_adapters.sqlite.operator_reads import EARLIEST, ENTRY, OperatorReads, T
+from aiba_domain.ledger_audit.balances import AUDIT_STATE, UNREADABLE, Audited, AuditState
+from aiba_domain.ledger_audit.chain import Checkpoint, unreadable
 from aiba_domain.ledger_audit.findings import STANDING, LedgerStanding
 from aiba_domain.ledger_audit.rows import LedgerPage, Row, StoredBalances
 
@@ -41,11 +44,13 @@ class AuditReads(OperatorReads):
         return [StoredBalances(account=account, held=each) for account, each in held.items()]
 
     async def last_checkpoint(self) -> Checkpoint | None:
-        return self._one(Checkpoint, "SELECT body FROM checkpoints ORDER BY number DESC LIMIT 1")
+        query = "SELECT number, body FROM checkpoints ORDER BY number DESC LIMIT 1"
+        row = self._execute(query).fetchone()
+        return _checkpoint(*row) if row else None
 
     async def checkpoints(self, *, after: int, limit: int) -> Sequence[Checkpoint]:
-        query = "SELECT body FROM checkpoints WHERE number > ? ORDER BY number LIMIT ?"
-        return self._all(Checkpoint, query, after, limit)
+        query = "SELECT number, body FROM checkpoints WHERE number > ? ORDER BY number LIMIT ?"
+        return [_checkpoint(*row) for row in self._execute(query, (after, limit))]
 
     async def checkpoint_of(self, account: str, *, before: int | None) -> Checkpoint | None:
         newest = await self.last_checkpoint()
@@ -62,19 +67,21 @@ class AuditReads(OperatorReads):
         return None if number < 1 else self._covering(number, newest.number)
 
     async def audit_state(self) -> AuditState | None:
-        return self._one(AuditState, "SELECT body FROM audit_state WHERE name = ?", AUDIT_STATE)
+        query = "SELECT body FROM audit_state WHERE name = ?"
+        row = self._execute(query, (AUDIT_STATE,)).fetchone()
+        return _read(AuditState, row[0], UNREADABLE) if row else None
 
     async def audited(self, after: str, *, limit: int) -> Sequence[Audited]:
-        query = "SELECT body FROM audited WHERE account > ? ORDER BY account LIMIT ?"
-        return self._all(Audited, query, after, limit)
+        query = "SELECT account, body FROM audited WHERE account > ? ORDER BY account LIMIT ?"
+        return [_audited(*row) for row in self._execute(query, (after, limit))]
 
     async def audited_of(self, accounts: Collection[str]) -> Sequence[Audited]:
         names, found = list(accounts), []
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
             marks = ", ".join("?" * len(some))
-            query = f"SELECT body FROM audited WHERE account IN ({marks})"  # noqa: S608 - marks alone
-            found += self._all(Audited, query, *some)
+            query = f"SELECT account, body FROM audited WHERE account IN ({marks})"  # noqa: S608 - marks alone
+            found += [_audited(*row) for row in self._execute(query, some)]
         return found
 
     async def ledger_standing(self) -> LedgerStanding | None:
@@ -90,10 +97,27 @@ class AuditReads(OperatorReads):
                 low = middle
             else:
                 high = middle - 1
-        return self._one(Checkpoint, "SELECT body FROM checkpoints WHERE number = ?", low)
+        row = self._execute("SELECT body FROM checkpoints WHERE number = ?", (low,)).fetchone()
+        return _checkpoint(low, row[0]) if row else None
 
     def _first(self, checkpoint: int) -> int:
         """Return the number of the first entry that a checkpoint covers, 0 if it isn't there."""
-        query = "SELECT json_extract(body, '$.first') FROM checkpoints WHERE number = ?"
+        query = "SELECT body FROM checkpoints WHERE number = ?"
         row = self._execute(query, (checkpoint,)).fetchone()
-        return int(row[0]) if row else 0
+        return _checkpoint(checkpoint, row[0]).first if row else 0
+
+
+def _checkpoint(number: int, body: str) -> Checkpoint:
+    return _read(Checkpoint, body, unreadable(number))
+
+
+def _audited(account: str, body: str) -> Audited:
+    return _read(Audited, body, Audited(account=account, round=0, held={}))
+
+
+def _read(kind: type[T], body: str, otherwise: T) -> T:
+    """Read a record, or return what stands for one that somebody has tampered with."""
+    try:
+        return decode(kind, body)
+    except (msgspec.MsgspecError, TypeError):
+        return otherwise

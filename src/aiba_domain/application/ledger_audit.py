@@ -11,6 +11,7 @@ from aiba_domain.application.ledger_rows import (
     chain_finding,
     covered,
     learn_policies,
+    no_balances,
     no_follower,
     other_entries,
     other_sums,
@@ -20,7 +21,7 @@ from aiba_domain.ledger_audit.balances import modulo, part_of, seal_of
 from aiba_domain.ledger_audit.books import Books
 from aiba_domain.ledger_audit.chain import MAX_BATCH, Batch, Checkpoint, follows
 from aiba_domain.ledger_audit.findings import Finding, FindingKind
-from aiba_domain.ledger_audit.rows import START, Row
+from aiba_domain.ledger_audit.rows import START, LedgerPage, Row
 from aiba_domain.ports import Reader
 
 _OWN_AT_ONCE = 5_000
@@ -88,15 +89,17 @@ class Walk:
         """Take in what a checkpoint covers, which must be what it was made of."""
         number = len(self._hashes) + 1
         page = await covered(read, self._place, checkpoint)
+        if not checkpoint.hash:
+            page = await self._up_to_next(read, number)
         batch = self._take(page.rows)
         other = batch.first_other(checkpoint)
         is_follower = follows(checkpoint, self.last)
         total = self.books.sum_now()
-        if other is not None:
+        if other is not None and checkpoint.hash:
             self._is_other = True
             self._found[number] = other_entries(checkpoint, other)
         elif not is_follower:
-            self._found[number] = no_follower(number)
+            self._found[number] = no_follower(checkpoint, number)
         elif not self._is_other and not self._comes_to(checkpoint, total):
             self._found[number] = other_sums(number)
         elif not self._is_other and checkpoint.place != self._place:
@@ -107,6 +110,13 @@ class Walk:
         self._seals.append(checkpoint.balances)
         self._place = page.place
         self.last = checkpoint
+
+    async def _up_to_next(self, read: Reader, number: int) -> LedgerPage:
+        """Return the entries in place of a checkpoint that can't be read: up to the next one's."""
+        found = await read.checkpoints(after=number, limit=1)
+        count = found[0].first - 1 - self.books.last if found else 0
+        limit = max(0, min(count, MAX_BATCH))
+        return await read.ledger(self._place, limit=limit, settled=False)
 
     def _take(self, rows: Sequence[Row]) -> Batch:
         batch = Batch()
@@ -122,9 +132,9 @@ class Walk:
     async def _compare_own(self, read: Reader) -> None:
         """Compare the balances that the worker goes on from with those that were sealed."""
         state = await read.audit_state()
+        self._own = no_balances() if state is None and self._hashes else None
         if state is None or state.checkpoint == 0:
             return
-        self._own = None
         total, after = 0, ""
         while found := await read.audited(after, limit=_OWN_AT_ONCE):
             after = found[-1].account

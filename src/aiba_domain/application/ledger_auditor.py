@@ -66,7 +66,7 @@ class LedgerAuditor:
 
     def start_over(self) -> None:
         """Forget all but what was found: another one may have been at work."""
-        self._head = Head(self._size)
+        self._head = Head(self._size, self._clock.now())
         self._comparison = Comparison(self._head)
         self._accounts = 0
         self._has_begun = False
@@ -118,8 +118,8 @@ class LedgerAuditor:
 
     async def _distrust(self, pipeline: Pipeline, wrong: Finding) -> None:
         """Begin balances of its own anew, from the first entry; tell why until they are whole."""
-        head = Head(self._size)
-        head.round, head.is_verified = self._head.round + 1, True
+        head = Head(self._size, max(self._clock.now(), self._head.round + 1))
+        head.is_verified = True
         head.books.faults = dict(self._head.books.faults)
         state = AuditState(
             round=head.round,

@@ -12,6 +12,7 @@ from aiba_domain.application.ledger_rows import (
     chain_finding,
     covered,
     learn_policies,
+    no_balances,
     no_follower,
     other_entries,
     other_sums,
@@ -48,10 +49,13 @@ class Head:
     still, if it does: it looks again at every step. `round` is that of its balances.
     """
 
-    def __init__(self, size: int) -> None:
-        """Stand before the first entry; `size` is how many entries a checkpoint gets."""
+    def __init__(self, size: int, now: int) -> None:
+        """Stand before the first entry; `size` is how many entries a checkpoint gets.
+
+        `now` (ms) is when balances are begun, if there are none to go on from.
+        """
         self.size = size
-        self.round = 1
+        self.round = now
         self.last: Checkpoint | None = None
         self.finding: Finding | None = None
         self.at_end = False
@@ -79,7 +83,7 @@ class Head:
         state = await read.audit_state()
         if state is None:
             self.is_verified = True
-            return None
+            return no_balances() if await read.last_checkpoint() else None
         self.round = state.round
         self.books.faults = {(each.kind, each.subject): each for each in state.faults}
         if state.checkpoint == 0:
@@ -179,7 +183,7 @@ class Head:
         batch.add(page.rows)
         other = batch.first_other(checkpoint)
         if not follows(checkpoint, self.last):
-            self._stand_still(no_follower(number))
+            self._stand_still(no_follower(checkpoint, number))
             return None
         if other is not None:
             self._stand_still(other_entries(checkpoint, other))

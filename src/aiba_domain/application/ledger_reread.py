@@ -118,10 +118,10 @@ class Reread:
             for row in page.rows:
                 self._books.take(row)
         other = batch.first_other(checkpoint)
-        if other is not None:
+        if other is not None and checkpoint.hash:
             self._note(number, other_entries(checkpoint, other))
         elif not self._is_linked(checkpoint):
-            self._note(number, no_follower(number))
+            self._note(number, no_follower(checkpoint, number))
         elif number == target.number and checkpoint.hash != target.hash:
             text = f"checkpoint {number} isn't the one that was there before"
             self._note(number, chain_finding(number, text))

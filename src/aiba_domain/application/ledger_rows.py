@@ -52,14 +52,22 @@ def other_entries(checkpoint: Checkpoint, entry: int) -> Finding:
     return chain_finding(checkpoint.number, text)
 
 
-def no_follower(number: int) -> Finding:
-    """Say that a checkpoint isn't linked to the one before."""
+def no_follower(checkpoint: Checkpoint, number: int) -> Finding:
+    """Say that a checkpoint isn't linked to the one before, or isn't one any more."""
+    if not checkpoint.hash:
+        return chain_finding(number, f"checkpoint {number} can't be read")
     return chain_finding(number, f"checkpoint {number} doesn't follow the one before it")
 
 
 def other_sums(number: int) -> Finding:
     """Say that a checkpoint isn't of the balances that the entries come to."""
     return chain_finding(number, f"checkpoint {number} tells other sums than its entries come to")
+
+
+def no_balances() -> Finding:
+    """Say that a chain is there without the balances that are stored with it."""
+    text = "the audit's own balances aren't there"
+    return Finding(kind=FindingKind.CHAIN, subject="audit", text=text)
 
 
 def plain(held: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

@@ -30,7 +30,8 @@ Holding = Mapping[str, int]
 class Audited:
     """What an account held after the last checkpoint that it is in, by the audit's own reckoning.
 
-    `round` is that of the state which it belongs to: one of another round says nothing.
+    `round` is that of the state which it belongs to: one of another round says nothing, nor does
+    one that a store can't read, which is of round 0.
     """
 
     account: str
@@ -43,7 +44,8 @@ class AuditState:
     """How far the audit's own balances have come, for whoever goes on from there.
 
     They are as of `checkpoint` (0: before the first), and `total` in hex is the sum over them.
-    `round` is how often they have been begun. `faults` are what was found wrong with entries.
+    `round` is the instant (ms) at which they were begun. `faults` are what was found wrong with
+    entries.
     """
 
     name: str = AUDIT_STATE
@@ -51,6 +53,10 @@ class AuditState:
     checkpoint: int
     total: str
     faults: tuple[Finding, ...]
+
+
+UNREADABLE: Final = AuditState(round=0, checkpoint=1, total="", faults=())
+"""What stands for a state that a store can't read: nobody goes on from it."""
 
 
 def part_of(account: str, held: Holding) -> int:

@@ -65,6 +65,25 @@ class Checkpoint:
         return self.last - self.first + 1
 
 
+def unreadable(number: int) -> Checkpoint:
+    """Return what stands for a checkpoint that a store can't read: it seals nothing."""
+    return Checkpoint(
+        number=number,
+        first=0,
+        last=-1,
+        at=0,
+        moved={},
+        held={},
+        balances="",
+        entries="",
+        trees=(),
+        before="",
+        hash="",
+        marks="",
+        place="",
+    )
+
+
 class Batch:
     """Takes in entries in order until they are sealed or compared with a checkpoint.
 

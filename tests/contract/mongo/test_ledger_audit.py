@@ -206,6 +206,43 @@ def test_a_unit_that_was_put_in_is_found(sealed: Site) -> None:
     assert sealed.faults() == ()
 
 
+@pytest.mark.parametrize("body", [None, {}, 7, {"number": "x"}])
+@pytest.mark.parametrize(
+    ("collection", "key", "found"),
+    [
+        ("checkpoints", 2, "checkpoint 2 can't be read"),
+        ("audited", "player:2", "the audit's own balances aren't those of checkpoint 3"),
+        ("audit_state", "ledger", "the audit's own balances aren't those of checkpoint 1"),
+    ],
+)
+def test_what_cannot_be_read_is_found(
+    sealed: Site, collection: str, key: object, found: str, body: object
+) -> None:
+    """A checkpoint, or what the audit goes on from, that is no record any more: by its name."""
+    documents = sealed.client.get_default_database()[collection]
+    before = documents.find_one({"_id": key})
+    assert before is not None
+    documents.update_one({"_id": key}, {"$set": {"body": body}})
+    try:
+        assert any(found in each for each in sealed.faults())
+    finally:
+        documents.replace_one({"_id": key}, before)
+    assert sealed.faults() == ()
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_checkpoint_that_was_taken_out_is_found(sealed: Site, number: int) -> None:
+    """The last too, which the balances that were stored with it miss."""
+    checkpoints = sealed.client.get_default_database()["checkpoints"]
+    before = checkpoints.find_one_and_delete({"_id": number})
+    assert before is not None
+    try:
+        assert sealed.faults()
+    finally:
+        checkpoints.insert_one(before)
+    assert sealed.faults() == ()
+
+
 def test_a_changed_share_of_an_account_is_found(sealed: Site) -> None:
     """The shares of an account are compared as their sum."""
     accounts = sealed.client.get_default_database()["accounts"]

@@ -231,6 +231,33 @@ def test_a_changed_checkpoint_is_found(site: Site, name: str) -> None:
     assert any("checkpoint 2 " in each for each in site.faults())
 
 
+@pytest.mark.parametrize("body", ["nonsense", "{}", '{"number": "2"}', 7, b"\xff"])
+def test_what_cannot_be_read_is_found(site: Site, body: object) -> None:
+    """A checkpoint, or what the audit goes on from, that is no record any more: by its name."""
+    site.change("UPDATE checkpoints SET body = ? WHERE number = 2", body)
+    assert site.faults()[:2] == (
+        "checkpoint 2 can't be read",
+        "checkpoint 3 doesn't follow the one before it",
+    )
+    for table, key in (("audited", "account = 'player:2'"), ("audit_state", "name = 'ledger'")):
+        assert site.change(f"UPDATE {table} SET body = ? WHERE {key}", body) == 1  # noqa: S608 - our own
+        assert any("the audit's own balances" in each for each in site.faults())
+
+
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_a_chain_that_was_cut_off_is_found(site: Site, cut: int) -> None:
+    """Checkpoints gone from the end are missed by the balances that were stored with them."""
+    site.change("DELETE FROM checkpoints WHERE number > ?", SEALED // SIZE - cut)
+    assert site.faults() == ("the audit's own balances aren't those of checkpoint 3",)
+
+
+@pytest.mark.parametrize("first", range(1, len(POSTED) + 1))
+def test_an_end_that_was_cut_off_is_found(site: Site, first: int) -> None:
+    """Entries gone from the end, one or all, sealed or not."""
+    site.change("DELETE FROM entries WHERE number >= ?", first)
+    assert site.faults()
+
+
 def test_a_checkpoint_that_was_taken_out_is_found(site: Site) -> None:
     """A gap in the chain is one, though the next may be read in its place."""
     site.change("DELETE FROM checkpoints WHERE number = 2")
