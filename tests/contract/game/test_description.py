@@ -4,12 +4,15 @@ That every real answer agrees with it is checked at each call of these tests.
 """
 
 import re
+from pathlib import Path
 
 import pytest
 
 from tests.contract.game.description import leaves
 from tests.contract.game.support import Call, Game
 
+ROOT = Path(__file__).resolve().parents[3]
+CALL = re.compile(r"\b(GET|POST|PATCH|PUT|DELETE) (/[\w/{}.-]+)")
 PUBLIC = {
     ("POST", "/api/auth/session"),
     ("POST", "/api/admin/auth/login"),
@@ -89,3 +92,19 @@ def test_names_in_the_description_are_the_wires_own(arena: Game) -> None:
 def test_operations_routes_answer_as_described(arena: Game, path: str) -> None:
     """What an operator's monitor asks is described too."""
     assert arena.get(path).status_code == 200
+
+
+def test_what_the_pages_call_is_there(arena: Game) -> None:
+    """No page sends anybody to a route that isn't; the chain and the signer have their own."""
+
+    def spelt(path: str) -> str:
+        return re.sub(r"\{\w+\}", "{}", path).rstrip("/.")
+
+    there = {(op.method, spelt(op.path)) for op in arena.description.operations}
+    there |= {("GET", path) for path in ("/docs", "/verify", "/openapi.json")}
+    told: dict[str, set[tuple[str, str]]] = {}
+    for page in sorted([ROOT / "README.md", *ROOT.glob("docs/**/*.md")]):
+        if page.stem not in {"devnet", "signer"}:
+            calls = CALL.findall(page.read_text(encoding="utf-8"))
+            told[page.name] = {(method, spelt(path)) for method, path in calls}
+    assert {name: calls - there for name, calls in told.items() if calls - there} == {}
