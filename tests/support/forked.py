@@ -94,6 +94,8 @@ def _run(
     err: str,
     before: Callable[[], None] | None,
 ) -> None:
+    # Where the first of them was started may be gone by now.
+    os.chdir(Path(out).parent)
     os.environ.clear()
     os.environ.update(environ)
     for number, path in ((1, out), (2, err)):

@@ -1,6 +1,7 @@
 """Processes that are restarted one after another, and traffic to all of them all the while."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,8 +11,8 @@ import httpx
 
 from tests.contract.process.support import PATIENCE_S, Server, until
 
-_PACE_S = 0.1
-"""How long traffic rests, so that most of the machine is for those who start."""
+_REST = 3
+"""How many times longer traffic rests than it takes: most of the machine is for those who start."""
 
 
 class Fleet:
@@ -131,9 +132,10 @@ class Traffic:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
+                began = time.monotonic()
                 self._act(self.done)
                 self.done += 1
-                self._stop.wait(_PACE_S)
+                self._stop.wait(_REST * (time.monotonic() - began))
         except BaseException as fault:  # noqa: BLE001 - told by whoever waits for it
             self._fault = fault
 
