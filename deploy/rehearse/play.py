@@ -91,8 +91,7 @@ def drain() -> None:
         line.sendall(
             b"POST /api/brokers/starter HTTP/1.1\r\nHost: rehearsal\r\n"
             b"Content-Type: application/json\r\nAuthorization: Bearer %b\r\n"
-            b"Content-Length: %d\r\n\r\n%b"
-            % (token.encode(), len(body), body[:5])
+            b"Content-Length: %d\r\n\r\n%b" % (token.encode(), len(body), body[:5])
         )
         time.sleep(0.5)
         subprocess.run(words, check=True)

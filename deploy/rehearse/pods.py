@@ -1,7 +1,8 @@
 """What Docker is told to run a pod of the manifests as the kubelet would: pods.py FOLDER WORKLOAD.
 
-Prints the options of `docker run`, one a line, with the pod's settings, rights and volumes. A Secret
-is the volume of its name behind the prefix given by PODS, a claim likewise; an emptyDir is memory.
+Prints the options of `docker run`, one a line, with the pod's settings, rights and volumes. A
+Secret is the volume of its name behind the prefix given by PODS, a claim likewise; an emptyDir is
+memory.
 """
 
 import os
@@ -23,7 +24,9 @@ objects = [
 
 def by_name(kind: str, name: str) -> dict[str, Any]:
     """Return an object of the manifests."""
-    return next(each for each in objects if each["kind"] == kind and each["metadata"]["name"] == name)
+    return next(
+        each for each in objects if each["kind"] == kind and each["metadata"]["name"] == name
+    )
 
 
 workload = next(
@@ -36,7 +39,12 @@ spec = workload["spec"].get("jobTemplate", workload)["spec"]
 pod = spec["template"]["spec"]
 (container,) = pod["containers"]
 user = pod["securityContext"]
-options = ["--user", f"{user['runAsUser']}:{user['runAsGroup']}", "--group-add", str(user["fsGroup"])]
+options = [
+    "--user",
+    f"{user['runAsUser']}:{user['runAsGroup']}",
+    "--group-add",
+    str(user["fsGroup"]),
+]
 own = container["securityContext"]
 options += ["--read-only"] * own["readOnlyRootFilesystem"]
 options += [f"--cap-drop={each}" for each in own["capabilities"]["drop"]]
