@@ -230,6 +230,16 @@ class Cast:
         signer = self._process(name, ("signer", "serve"), environ)
         return signer.until_said("signer ready" if self.chain else "Signer ")
 
+    def refused_signer(self, environ: Mapping[str, str]) -> str:
+        """Return what a signer says that finds no such key in its token.
+
+        A process of its own: a module is loaded once, with one folder of tokens.
+        """
+        environ = {**environ, "ORACLE_SIGNER_PKCS11_KEY": "none"}
+        refused = self._process("refused", ("signer", "serve"), environ)
+        assert refused.process.wait(PATIENCE_S) == 78, refused.text
+        return refused.text
+
     def in_token(self, environ: Mapping[str, str], module: Path | None) -> dict[str, str]:
         """Return a signer's variables with the oracle's key in a token, whose PIN is a canary."""
         if module is not None:
@@ -250,7 +260,7 @@ class Cast:
         (self.folder / "tokens").mkdir()
         configuration.write_text(f"directories.tokendir = {self.folder}/tokens\n")
         pin = SIGNER_CANARIES["ORACLE_SIGNER_PKCS11_PIN"]
-        # In a process of its own: the module is loaded once, with one folder of tokens.
+        # In a process of its own, as above.
         script = (
             "import sys; from pathlib import Path; from tests.support import softhsm\n"
             "softhsm.initialise(sys.argv[2])\n"

@@ -213,9 +213,11 @@ def test_a_signer_with_a_token_doesnt_tell_its_pin(cast: Cast) -> None:
         ask_signer(environ, told)
         assert signer.stop() == HEALTHY
         told.add("signer's log", signer.text)
-    for wrong in ({"ORACLE_SIGNER_PKCS11_KEY": "none"}, {"ORACLE_SIGNER_PKCS11_MODULE": "/none"}):
-        keeper = Operator(environ, cast.folder / f"keeper-{len(told.by_place)}-{wrong}"[:40], told)
-        keeper.run("signer", "serve", codes=(78,), changes=wrong)
+        told.add("signer's refusal", cast.refused_signer(environ))
+    nowhere = {"ORACLE_SIGNER_PKCS11_MODULE": "/none"}
+    Operator(environ, cast.folder / "hsm-nowhere", told).run(
+        "signer", "serve", codes=(78,), changes=nowhere
+    )
     assert told.found() == set()
     assert WATCH.in_files([cast.folder / "hsm", cast.folder / "hsm-keeper"]) == []
 
