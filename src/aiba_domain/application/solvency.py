@@ -6,6 +6,7 @@ from typing import Final
 
 from aiba_domain.economy.ledger import BUYBACK, CLAIMS, RESERVE, TREASURY
 from aiba_domain.ledger_audit.chain import Checkpoint
+from aiba_domain.ledger_audit.findings import LedgerStanding
 from aiba_domain.money import Currency
 from aiba_domain.ports import Reader, Store
 
@@ -21,12 +22,15 @@ class Liabilities:
     """What is owed after the last entry that a checkpoint covers, in whole units.
 
     `owed` is by the first part of accounts' names and by currency, `own` what the operator holds.
+    `audited_at` (ms, UTC) is when the audit last told where it stands, None if it never has: after
+    a while without one, what is owed may be more.
     """
 
     checkpoint: int
     entry: int
     at: int
     head: str
+    audited_at: int | None
     owed: Mapping[str, Mapping[Currency, int]]
     own: Mapping[str, Mapping[Currency, int]]
 
@@ -48,10 +52,10 @@ async def liabilities_of(store: Store) -> Liabilities | None:
     Of the ledger only its newest checkpoint is read, whatever its length.
     """
 
-    async def look(read: Reader) -> Checkpoint | None:
-        return await read.last_checkpoint()
+    async def look(read: Reader) -> tuple[Checkpoint | None, LedgerStanding | None]:
+        return await read.last_checkpoint(), await read.ledger_standing()
 
-    last = await store.read(look)
+    last, standing = await store.read(look)
     if last is None:
         return None
     return Liabilities(
@@ -59,6 +63,7 @@ async def liabilities_of(store: Store) -> Liabilities | None:
         entry=last.last,
         at=last.at,
         head=last.hash,
+        audited_at=standing.at if standing else None,
         owed={root: _held(last, root) for root in OWED},
         own={root: _held(last, root) for root in OWN},
     )

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from aiba_domain.application.ledger_auditor import LedgerAuditor
+from aiba_domain.instants import iso
 from aiba_domain.testing.chain import VAULT
 from aiba_entry.solvency import KEPT_MS
 from tests.contract.game.conftest import MakeGame
@@ -46,6 +47,7 @@ def test_both_sides(game: Game) -> None:
     found = ask(game)
     owed = found["liabilities"]
     assert owed["head"] == head
+    assert owed["auditedAt"] == owed["at"] == iso(game.clock.now() - KEPT_MS)
     assert (owed["players"]["AIBA"], owed["players"]["NEUR"]) == ("110", "9")
     assert owed["claims"]["AIBA"] == "40"
     assert (owed["totalAiba"], owed["withdrawableAiba"]) == ("150", "150")

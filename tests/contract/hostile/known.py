@@ -5,6 +5,7 @@ from fractions import Fraction
 from itertools import count
 from typing import Any, Final
 
+from aiba_domain.application.ledger_auditor import LedgerAuditor
 from aiba_domain.battle.mode_commands import DeleteMode, SaveMode
 from aiba_domain.battle.modes import default_modes, mode_id
 from aiba_domain.economy.policy import EconomyPolicy
@@ -34,6 +35,10 @@ RULES: Final[Mapping[str, object]] = {
 Supplier = Callable[[], object]
 
 
+async def _breathe() -> None:
+    """Take no rest between parts of the ledger."""
+
+
 class Known:
     """A player with all that one can have, and good values of whatever a request may name.
 
@@ -44,6 +49,7 @@ class Known:
         """Let a player come."""
         self.game = game
         self._numbers = count(1)
+        self._auditor = LedgerAuditor(store=game.store, clock=game.clock, seal_after_ms=0)
         self._fields: Mapping[str, Supplier] = {
             "arena": lambda: "prediction",
             "league": lambda: "rookie",
@@ -72,6 +78,8 @@ class Known:
             ("adminMakeMode", "key"): lambda: f"made-{next(self._numbers)}",
             ("adminListConfigs", "before"): lambda: 10**6,
             ("getClaimStatus", "amount"): lambda: 10**6,
+            ("getLedgerProof", "checkpoint"): lambda: 1,
+            ("getLedgerProof", "checkpoint"): lambda: 1,
         }
         self.begin()
 
@@ -83,6 +91,16 @@ class Known:
         self.broker = game.starter(self.player) if has_starter else self._another_broker()
         game.fund(self.player, **{each.value: MONEY for each in Currency})
         self.wallet = game.bind(self.player)
+        self._seal()
+
+    def _seal(self) -> None:
+        """Let the ledger be sealed, so that entries can be proven."""
+
+        async def breathe() -> None:
+            return
+
+        auditor = LedgerAuditor(store=self.game.store, clock=self.game.clock)
+        self.game.run(auditor.go_round(self.game.container.pipeline(), breathe))
 
     def restore(self) -> None:
         """Let rules and modes be again as they were at first."""

@@ -26,13 +26,15 @@ class LiabilitiesOut(_Out):
 
     `held` is money that nobody can spend here yet, `claims` withdrawals under way; `operator` is
     the operator's own and no liability. `totalAiba` is all AIBA owed, `withdrawableAiba` the part
-    of players and of withdrawals. `head` is the hash of the ledger's checkpoint that tells it.
+    of players and of withdrawals. `head` is the hash of the ledger's checkpoint that tells it, and
+    `auditedAt` when the audit last went round: if that is long ago, more may be owed.
     """
 
     checkpoint: int
     entry: int
     at: str
     head: str
+    audited_at: str | None
     players: dict[str, str]
     guilds: dict[str, str]
     held: dict[str, str]
@@ -106,6 +108,7 @@ def _liabilities(owed: Liabilities) -> LiabilitiesOut:
         entry=owed.entry,
         at=iso(owed.at),
         head=owed.head,
+        audited_at=None if owed.audited_at is None else iso(owed.audited_at),
         players=_texts(owed.owed["player"]),
         guilds=_texts(owed.owed["guild"]),
         held=_texts(owed.owed["held"]),
