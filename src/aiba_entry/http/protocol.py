@@ -6,6 +6,9 @@ ways isn't read here at all.
 """
 
 import asyncio
+import resource
+import sys
+from functools import cache
 from typing import Final, cast
 from uuid import uuid4
 
@@ -21,6 +24,12 @@ READ_SECONDS: Final = 10.0
 """How long a request may take from its first byte (or the connection) to its last.
 
 As long may the rest of an answer take to be read, once the connection is to be closed.
+"""
+
+RESERVED_FILES: Final = 64
+"""How many of the files that the process may open are kept from connections.
+
+The store, the signer and the chain are reached by files too: nobody may take them all.
 """
 
 _END: Final = b"\r\n\r\n"
@@ -46,8 +55,10 @@ class BoundedProtocol(HttpToolsProtocol):
     _closing_since: float | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Start the clock of a connection that may stay silent."""
+        """Start the clock of a connection that may stay silent; end one too many at once."""
         super().connection_made(transport)
+        if len(self.connections) > most_connections():
+            transport.abort()
         self._reading_since = self.loop.time()
 
     def data_received(self, data: bytes) -> None:
@@ -65,7 +76,6 @@ class BoundedProtocol(HttpToolsProtocol):
         try:
             self._feed(data)
         except httptools.HttpParserError:
-            self.logger.warning("Invalid HTTP request received.")
             self._refuse(b"400 Bad Request", b"bad request")
             return
         # Of bytes that came with the end of an earlier request nobody knows whose they are.
@@ -180,6 +190,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse(self, status: bytes, code: bytes) -> None:
         """Answer the request under way with a refusal, after the answers still due, and close."""
+        self.logger.warning("request refused unread: %s", status.decode())
         is_due = self._is_answering()
         if not self._in_head:
             # It is being served already, or waits for its turn.
@@ -198,6 +209,13 @@ class BoundedProtocol(HttpToolsProtocol):
     def _say(self, last_word: bytes) -> None:
         self.transport.write(last_word)
         self.transport.close()
+
+
+@cache
+def most_connections() -> int:
+    """Return how many connections there may be at once, by the process's limit of open files."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else max(1, soft - RESERVED_FILES)
 
 
 def _refusal(status: bytes, code: bytes) -> bytes:

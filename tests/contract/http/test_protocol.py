@@ -1,7 +1,9 @@
 """What two servers could read in two ways, and what never ends: on raw connections."""
 
 import asyncio
+import contextlib
 import json
+import resource
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -271,6 +273,38 @@ def test_blank_lines_keep_no_connection(kept_by: bytes, monkeypatch: pytest.Monk
             return text
 
     assert in_short(asyncio.run(work())) == ["/a"]
+
+
+def test_connections_leave_files_for_everything_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One too many is ended at once, and has its place when another one goes."""
+    monkeypatch.setattr(protocol, "most_connections", lambda: 2)
+
+    async def work() -> list[bytes]:
+        async with serving(Seen()) as connect, asyncio.timeout(30):
+            ends = [await connect() for _ in range(2)]
+            for reader, writer in ends:
+                writer.write(GET)
+                await reader.readuntil(b"/a")
+            reader, writer = await connect()
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
+            ends[0][1].write(LAST)
+            last = await ends[0][0].read()
+            reader, writer = await connect()
+            writer.write(LAST)
+            answered = [last, await reader.read()]
+            for _, each in (*ends, (reader, writer)):
+                each.close()
+            return answered
+
+    assert [in_short(text) for text in asyncio.run(work())] == [["/last"], ["/last"]]
+
+
+def test_most_connections_go_by_the_limit_of_open_files() -> None:
+    """Some are kept, however few there are."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    assert 1 <= protocol.most_connections() <= max(1, soft - protocol.RESERVED_FILES)
 
 
 @given(st.data())
