@@ -17,7 +17,7 @@ step() {
     sh -eu /tmp/step || fail "step $1"
 }
 is() { test "$(systemctl show --property "$2" --value "$1")" = "$3" || fail "$1 has $2=$(systemctl show --property "$2" --value "$1"), not $3"; }
-until_so() { n=0; until "$@"; do n=$((n + 1)); test "$n" -lt 200 || fail "still not: $*"; sleep 0.1; done; }
+until_so() { n=0; until "$@"; do n=$((n + 1)); test "$n" -lt 900 || fail "still not: $*"; sleep 0.1; done; }
 shows() { test "$(systemctl show --property "$2" --value "$1")" = "$3"; }
 play() { /usr/local/lib/aiba/bin/python deploy/rehearse/play.py "$base" /etc/aiba/secrets "$@" || fail "play $*"; }
 
