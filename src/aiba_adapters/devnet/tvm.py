@@ -19,8 +19,6 @@ from tonpy.libs import python_ton as native
 from aiba_adapters.devnet.bits import Bits
 from aiba_adapters.ton.addresses import Address
 
-EXIT_CODE_OF_UNKNOWN_METHOD: Final = 11
-
 _GAS_OF_GET_METHOD: Final = 1_000_000
 _C7_MAGIC: Final = 0x076EF1EA
 _EMULATOR_OF_GLOBAL_VERSIONS: Final = 1
@@ -43,9 +41,6 @@ class Cell(Protocol):
 
     def get_hash(self) -> str:
         """Return the hash as 64 upper-case hex digits."""
-
-    def get_depth(self) -> int:
-        """Return the longest way down."""
 
     def to_boc(self) -> str:
         """Return the bag of cells as base64."""

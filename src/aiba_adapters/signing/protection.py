@@ -242,11 +242,6 @@ class ProtectionFile:
         with self._transaction():
             return self._unit.state()
 
-    def log_tail(self) -> Tail:
-        """Return the last entry of the log's file."""
-        with self._log.held() as tail:
-            return tail
-
     def close(self) -> None:
         """Close both files."""
         self._connection.close()

@@ -21,8 +21,6 @@ WORKCHAINS: Final = (BASECHAIN, MASTERCHAIN)
 """The workchains that exist."""
 
 HASH_BYTES: Final = 32
-FRIENDLY_LENGTH: Final = 48
-"""How many characters a friendly address has."""
 
 _RAW: Final = re.compile(r"(-?[0-9]{1,10}):([0-9A-Fa-f]{64})")
 _FRIENDLY: Final = re.compile(r"[A-Za-z0-9_-]{48}|[A-Za-z0-9+/]{48}")

@@ -10,7 +10,7 @@ from aiba_domain.errors import InvalidInput
 from aiba_domain.legacy.fields import Fields, whole_units
 from aiba_domain.legacy.findings import Book, Code, Findings
 from aiba_domain.legacy.units import Draft
-from aiba_domain.legacy.values import Document, born, moment, name_of, object_id, telegram_id
+from aiba_domain.legacy.values import Document, born, moment, name_of, object_id
 from aiba_domain.moderation.model import Ban
 from aiba_domain.money import Currency
 from aiba_domain.payments.model import transaction_hash
@@ -212,8 +212,3 @@ def _hash(text: str) -> str:
         return transaction_hash(text)
     except InvalidInput:
         return ""
-
-
-def owner_of(document: Document, name: str) -> str | None:
-    """Return whom a field of a document names."""
-    return telegram_id(document.get(name))

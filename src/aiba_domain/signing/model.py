@@ -46,10 +46,6 @@ class Refusal(StrEnum):
     LIFETIME_LIMIT = "over_lifetime_limit"
 
 
-CONFLICTS: Final = frozenset({Refusal.CONFLICT, Refusal.BELOW})
-"""The refusals of a claim because of another one that was signed under its seqno."""
-
-
 class Lock(StrEnum):
     """Why a store signs nothing until it is unlocked."""
 

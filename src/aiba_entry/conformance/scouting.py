@@ -32,7 +32,6 @@ CAPABILITIES: Final[Mapping[Capability, str]] = {
 """What a deployment may be able to do beyond the core of the API, and how that is seen."""
 
 _FORBIDDEN: Final = (401, 403)
-_ABSENT: Final = 404
 _ROOKIE_LEVEL: Final = 1
 
 

@@ -92,16 +92,6 @@ def a_key_is_never_made_up(service: Service) -> None:
     assert service.held(HERO) == 100
 
 
-def keys_of_players_are_their_own(service: Service) -> None:
-    """Two players may use one key; each gets an answer of their own."""
-    for player in (HERO, RIVAL):
-        broker = service.broker(player)
-        service.fund(player, NEUR=25)
-        reply = service.play(player, Train(broker_id=broker.id, stat=Stat.SPEED), "k").reply()
-        assert reply.broker.id == broker.id
-        assert service.held(player) == 0
-
-
 def a_crashed_request_can_be_repeated(service: Service) -> None:
     """Wherever it died: asked again it is answered, and paid for once."""
     service.fund(HERO, NEUR=25 * _POINTS)
