@@ -79,7 +79,6 @@ class Known:
             ("adminListConfigs", "before"): lambda: 10**6,
             ("getClaimStatus", "amount"): lambda: 10**6,
             ("getLedgerProof", "checkpoint"): lambda: 1,
-            ("getLedgerProof", "checkpoint"): lambda: 1,
         }
         self.begin()
 
@@ -91,16 +90,8 @@ class Known:
         self.broker = game.starter(self.player) if has_starter else self._another_broker()
         game.fund(self.player, **{each.value: MONEY for each in Currency})
         self.wallet = game.bind(self.player)
-        self._seal()
-
-    def _seal(self) -> None:
-        """Let the ledger be sealed, so that entries can be proven."""
-
-        async def breathe() -> None:
-            return
-
-        auditor = LedgerAuditor(store=self.game.store, clock=self.game.clock)
-        self.game.run(auditor.go_round(self.game.container.pipeline(), breathe))
+        # What is sealed can be proven.
+        game.run(self._auditor.go_round(game.container.pipeline(), _breathe))
 
     def restore(self) -> None:
         """Let rules and modes be again as they were at first."""
