@@ -10,6 +10,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,11 +27,13 @@ from aiba_adapters.mongo import migrations
 from aiba_adapters.mongo.backup import KEPT, file_of
 from aiba_adapters.mongo.documents import RECORDS
 from aiba_adapters.mongo.ledger import posting_of, stored_posting
+from aiba_adapters.mongo.ledger_pages import place_after
 from aiba_adapters.mongo.locks import claim_day_id
 from aiba_adapters.mongo.reads import answer_id
 from aiba_adapters.mongo.shapes.base import RecordShape, Shape
 from aiba_adapters.mongo.shapes.money import (
     AccountShape,
+    CheckpointShape,
     ClaimDayShape,
     ClaimShape,
     UnitShape,
@@ -47,6 +50,7 @@ from aiba_adapters.sqlite.store import connect
 from aiba_adapters.sqlite.unit_of_work import SqliteUnitOfWork
 from aiba_domain.claims.claim import Claim, ClaimState
 from aiba_domain.decision import Record
+from aiba_domain.ledger_audit.chain import Checkpoint
 from aiba_domain.money import MAX_AMOUNT
 from aiba_domain.ports import Entry, Remembered, Scope, Store, UnitOfWork
 
@@ -149,7 +153,9 @@ class MongoAsSqlite:
 
     async def _fill(self, store: Store, tell: Tell) -> None:
         for done, shape in enumerate(RECORDS.values(), start=1):
-            async for batch in _batches(shape.record(each) for each in self._read(shape)):
+            async for batch in _batches(
+                _numbered(shape.record(each)) for each in self._read(shape)
+            ):
                 await store.transact(_keeping(batch))
             tell("records", done, len(RECORDS))
         async for units in _batches(self._read(UnitShape)):
@@ -185,6 +191,13 @@ def _keeping(records: list[Record]) -> Callable[[UnitOfWork], Any]:
     return work
 
 
+def _numbered(record: Record) -> Record:
+    """Let a checkpoint's first entry be found where an embedded store has it."""
+    if isinstance(record, Checkpoint):
+        return replace(record, place=str(record.first - 1) if record.first > 1 else "")
+    return record
+
+
 def _posting(units: list[Document]) -> Callable[[UnitOfWork], Any]:
     async def work(unit: UnitOfWork) -> None:
         postings = [each for stored in units for each in stored["postings"]]
@@ -211,6 +224,8 @@ def _documents(
     connection: sqlite3.Connection, shape: type[Shape], ledger: LedgerDigest
 ) -> Iterable[Document]:
     """Return what a collection holds, in the order of its file."""
+    if shape is CheckpointShape:
+        return _checkpoints(connection)
     if issubclass(shape, RecordShape):
         return (shape.of(each).stored() for each in _records(connection, shape))
     derived: Mapping[type[Shape], Callable[[], Iterable[Document]]] = {
@@ -238,6 +253,20 @@ def _records(connection: sqlite3.Connection, shape: type[RecordShape[Any]]) -> I
     key = connection.execute(f"PRAGMA table_info({table})").fetchone()[1]
     for (body,) in connection.execute(f"SELECT body FROM {table} ORDER BY {key}"):  # noqa: S608 - the schema's own names
         yield decode(shape.kind, body)
+
+
+def _checkpoints(connection: sqlite3.Connection) -> Iterator[Document]:
+    """Let each checkpoint's first entry be found where MongoDB will have it."""
+    units, passed, unit = _units(connection, LedgerDigest()), 0, None
+    checkpoint: Checkpoint
+    for checkpoint in _records(connection, CheckpointShape):
+        before, place = checkpoint.first - 1, ""
+        while passed < before and (unit := next(units, None)) is not None:
+            passed += len(unit["postings"])
+        if unit is not None and before:
+            offset = len(unit["postings"]) - (passed - before)
+            place = place_after(before, (unit["stamp"], unit["_id"], offset))
+        yield CheckpointShape.of(replace(checkpoint, place=place)).stored()
 
 
 def _claim_days(connection: sqlite3.Connection) -> Iterable[Document]:

@@ -61,6 +61,12 @@ def spot_of(place: str) -> Spot | None:
     return found.stamp, found.unit, found.offset
 
 
+def place_after(number: int, spot: Spot) -> str:
+    """Return the place after an entry by its number and its spot."""
+    stamp, unit, offset = spot
+    return str(_Place(number=number, stamp=stamp, offset=offset, unit=unit))
+
+
 async def newest_of(transaction: Transaction, account: str, end: Spot) -> Spot | None:
     """Return where the newest entry from or to an account is that isn't after a spot."""
     where = {"accounts": account, "stamp": {"$exists": True, "$lte": end[0]}}
