@@ -18,7 +18,7 @@ curl --fail --silent "$api/ready" || fail 'ready'
 say 'a battle'
 within api python -c 'import json, pathlib
 secrets = json.loads(pathlib.Path("/data/dev-secrets.json").read_text())
-pathlib.Path("/tmp/telegram-bot-token").write_text(secrets["TELEGRAM_BOT_TOKEN"])'
+pathlib.Path("/tmp", "telegram-bot-token").write_text(secrets["TELEGRAM_BOT_TOKEN"])'
 play() { within api python - http://127.0.0.1:5000 /tmp "$@" < deploy/rehearse/play.py; }
 play battle || fail 'a battle'
 within api aiba audit || fail 'audit'

@@ -45,11 +45,12 @@ play() { docker run --rm --interactive --network "container:$one" --volume "$one
 
 say 'refused where its environment will not do'
 code=0
+refused=$(mktemp)
 # shellcheck disable=SC2086
-docker run --rm $guarded $settings --env CORS_ORIGIN='*' "$image" > /tmp/refused.$$ 2>&1 || code=$?
+docker run --rm $guarded $settings --env CORS_ORIGIN='*' "$image" > "$refused" 2>&1 || code=$?
 test "$code" = 78 || fail "it ended with $code, not 78"
-grep -q cors_origin_shape /tmp/refused.$$ || fail "it does not say why: $(cat /tmp/refused.$$)"
-rm /tmp/refused.$$
+grep -q cors_origin_shape "$refused" || fail "it does not say why: $(cat "$refused")"
+rm "$refused"
 
 say 'healthy by its own check, and playing'
 start

@@ -6,12 +6,11 @@
 set -eu
 here=$(pwd)
 work=${1:-$(mktemp -d)}
-mirror=${MIRROR:-http://deb.debian.org/debian}
 mkdir -p "$work"
 
 if ! test -e "$work/debian/ready"; then
     rm -rf "$work/debian"
-    debootstrap --variant=minbase --include=systemd,dbus,curl,procps,python3,python3-venv,ca-certificates bookworm "$work/debian" "$mirror"
+    debootstrap --variant=minbase --include=systemd,dbus,curl,procps,python3,python3-venv,ca-certificates bookworm "$work/debian" ${MIRROR:+"$MIRROR"}
     touch "$work/debian/ready"
 fi
 
@@ -21,10 +20,11 @@ mkdir -p "$pinned"
 test -e "$pinned/ready" || systemd-nspawn --quiet --directory "$work/debian" --register=no --keep-unit --pipe \
     --bind="$pinned:/packages" --bind-ro="$here:/source" --bind-ro=/etc/ssl/certs/ca-certificates.crt sh -eu -c '
     cd /source
-    awk "/^setuptools==/ {on = 1} on {print} on && !/\\\\$/ {exit}" requirements.lock > /tmp/build.lock
-    python3 -m venv /tmp/pip
-    for lock in /tmp/build.lock deploy/requirements.lock; do
-        /tmp/pip/bin/pip download --quiet --require-hashes --only-binary :all: --find-links /packages --dest /packages --requirement $lock
+    kept=$(mktemp -d)
+    awk "/^setuptools==/ {on = 1} on {print} on && !/\\\\$/ {exit}" requirements.lock > $kept/build.lock
+    python3 -m venv $kept/pip
+    for lock in $kept/build.lock deploy/requirements.lock; do
+        $kept/pip/bin/pip download --quiet --require-hashes --only-binary :all: --find-links /packages --dest /packages --requirement $lock
     done
     touch /packages/ready'
 

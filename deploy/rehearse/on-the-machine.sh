@@ -3,6 +3,7 @@
 set -eu
 export LC_ALL=C.UTF-8
 base=http://127.0.0.1:5000
+kept=$(mktemp -d)
 ip link set lo up 2> /dev/null || true
 
 say() { echo "# $*"; }
@@ -10,11 +11,11 @@ fail() { echo "NOT SO: $*"; systemctl status --no-pager --full aiba aiba-signer 
 # Types a step of the page; what a person would type into it comes by `typed`.
 step() {
     say "step: $1"
-    sh deploy/rehearse/steps.sh docs/deploy.md "$1" > /tmp/step
+    sh deploy/rehearse/steps.sh docs/deploy.md "$1" > $kept/step
     sed -i -e 's#^aiba admin hash-password#echo "a password of the rehearsal" | aiba admin hash-password#' \
         -e 's#^cat > telegram-bot-token#echo "734512:REHEARSED-token_0123456789abcdefgh" > telegram-bot-token#' \
-        -e 's#^cat > \(.*/ton-api-key\)#echo "provider-key-4c1e8f0a-rehearsed" > \1#' /tmp/step
-    sh -eu /tmp/step || fail "step $1"
+        -e 's#^cat > \(.*/ton-api-key\)#echo "provider-key-4c1e8f0a-rehearsed" > \1#' $kept/step
+    sh -eu $kept/step || fail "step $1"
 }
 is() { test "$(systemctl show --property "$2" --value "$1")" = "$3" || fail "$1 has $2=$(systemctl show --property "$2" --value "$1"), not $3"; }
 until_so() { n=0; until "$@"; do n=$((n + 1)); test "$n" -lt 900 || fail "still not: $*"; sleep 0.1; done; }
@@ -72,7 +73,7 @@ is aiba ExecMainStatus 0
 is aiba Result success
 
 say 'a refused environment: 78, told in the log, and not tried again'
-cp /etc/aiba/aiba.env /tmp/aiba.env
+cp /etc/aiba/aiba.env $kept/aiba.env
 sed -i 's/^CORS_ORIGIN=.*/CORS_ORIGIN=*/' /etc/aiba/aiba.env
 ! systemctl start aiba 2> /dev/null || fail 'it was started'
 sleep 3
@@ -80,13 +81,13 @@ is aiba ActiveState failed
 is aiba ExecMainStatus 78
 is aiba NRestarts 0
 journalctl --no-pager -u aiba | grep -q 'cors_origin_shape' || fail 'the finding is not in the log'
-code=0; aiba-in aiba doctor > /tmp/doctor.txt || code=$?
-test "$code" = 78 && grep -q cors_origin_shape /tmp/doctor.txt || fail "aiba doctor said $code"
-cp /tmp/aiba.env /etc/aiba/aiba.env
+code=0; aiba-in aiba doctor > $kept/doctor.txt || code=$?
+test "$code" = 78 && grep -q cors_origin_shape $kept/doctor.txt || fail "aiba doctor said $code"
+cp $kept/aiba.env /etc/aiba/aiba.env
 systemctl start aiba || fail 'with its environment again'
 
 say 'secrets are changed: what is older is believed until the end, and nothing after it'
-change() { aiba keys rotate "$@" --dir /etc/aiba/secrets --drop-in /etc/systemd/system/aiba.service.d/rotation.conf --unchecked > /tmp/change || fail "change $*: $(cat /tmp/change)"; }
+change() { aiba keys rotate "$@" --dir /etc/aiba/secrets --drop-in /etc/systemd/system/aiba.service.d/rotation.conf --unchecked > $kept/change || fail "change $*: $(cat $kept/change)"; }
 # Whatever is loaded is there at every moment: a death in between is no end of the service.
 rolled() { systemctl kill --signal=KILL aiba; until_so curl --fail --silent --output /dev/null "$base/ready"; systemctl restart aiba || fail "a start after $*"; play kept; }
 play keep
@@ -104,8 +105,8 @@ for name in BATTLE_SEED_SECRET SESSION_SECRET; do
     printf '%s\n' "$before" | grep -q "^LoadCredential=.*-previous:" || fail 'the one before was never loaded'
 done
 play gone
-aiba-in aiba keys status > /tmp/secrets
-! grep -qE ' overlap|can.t be read| d ' /tmp/secrets || fail "the secrets: $(cat /tmp/secrets)"
+aiba-in aiba keys status > $kept/secrets
+! grep -qE ' overlap|can.t be read| d ' $kept/secrets || fail "the secrets: $(cat $kept/secrets)"
 
 say 'a backup beside the running service, and a drill'
 systemctl start aiba-backup.service || fail 'a backup'
@@ -113,15 +114,15 @@ step drill
 test "$(stat -c %U:%a "$(ls -d /var/backups/aiba/* | tail -1)")" = aiba:700 || fail 'who owns the backup'
 
 say 'an upgrade with a step of the schema'
-battles > /tmp/before
-(cd /source/0.2.0 && step beside) | tee /tmp/beside
-grep -q 'CREATE TABLE rehearsals\|rehearsals' /tmp/beside || fail 'the plan does not show the step'
+battles > $kept/before
+(cd /source/0.2.0 && step beside) | tee $kept/beside
+grep -q 'CREATE TABLE rehearsals\|rehearsals' $kept/beside || fail 'the plan does not show the step'
 (cd /source/0.2.0 && step switch)
 /usr/local/lib/aiba/bin/aiba --version | grep -q 0.2.0 || fail 'which version is it'
 step audit
 play battle
-battles > /tmp/after
-cmp -s /tmp/before /tmp/after && fail 'nothing was played'
+battles > $kept/after
+cmp -s $kept/before $kept/after && fail 'nothing was played'
 
 say 'the old build refuses the new schema and names it'
 ln -sfn aiba-0.1.0 /usr/local/lib/aiba
@@ -130,8 +131,8 @@ journalctl --no-pager -u aiba | grep -q 'knows up to' || fail 'it does not say w
 
 say 'back again, to the moment of the backup'
 step restore
-battles > /tmp/back
-cmp -s /tmp/before /tmp/back || fail 'what is back is not what was backed up'
+battles > $kept/back
+cmp -s $kept/before $kept/back || fail 'what is back is not what was backed up'
 step audit
 play battle
 
@@ -152,9 +153,9 @@ pid=$(systemctl show --property MainPID --value aiba-signer)
 runuser -u aiba -G aiba-signer -- curl --fail --silent --unix-socket /run/aiba-signer/signer.sock http://signer/health > /dev/null || fail 'the socket is closed to the API'
 ! runuser -u nobody -- curl --fail --silent --unix-socket /run/aiba-signer/signer.sock http://signer/health > /dev/null || fail 'the socket is open to all'
 systemd-analyze security --no-pager --threshold=20 aiba-signer | tail -1 || fail 'exposed'
-code=0; aiba-in aiba doctor --live --json > /tmp/doctor.json || code=$?
+code=0; aiba-in aiba doctor --live --json > $kept/doctor.json || code=$?
 # There is no chain here: the signer is reached and says so, and the API's token is good.
-grep -q live_signer_not_ready /tmp/doctor.json && ! grep -q live_signer_unreachable /tmp/doctor.json || fail "the signer by doctor: $(cat /tmp/doctor.json)"
+grep -q live_signer_not_ready $kept/doctor.json && ! grep -q live_signer_unreachable $kept/doctor.json || fail "the signer by doctor: $(cat $kept/doctor.json)"
 aiba-in aiba-signer signer status > /dev/null || fail 'signer status'
 say "the key of the signer's log, too"
 aiba keys generate ORACLE_SIGNER_AUDIT_KEY_HEX --small --out /etc/aiba/signer-secrets > /dev/null
@@ -165,24 +166,24 @@ systemctl daemon-reload && systemctl restart aiba-signer
 key() { aiba-in aiba-signer signer status | sed -n 's/.*"logKey": "\(.*\)".*/\1/p'; }
 first=$(key)
 change_key() { (set -a; . /etc/aiba/signer.env; aiba keys rotate ORACLE_SIGNER_AUDIT_KEY_HEX "$@" --dir /etc/aiba/signer-secrets --drop-in /etc/systemd/system/aiba-signer.service.d/rotation.conf); }
-change_key > /tmp/change || fail 'the change of the key'
+change_key > $kept/change || fail 'the change of the key'
 ! change_key --finish > /dev/null 2>&1 || fail 'the key went that had to hand over'
 systemctl restart aiba-signer
 second=$(key)
-grep -q "its public part: $second" /tmp/change || fail "the log is signed by $second"
+grep -q "its public part: $second" $kept/change || fail "the log is signed by $second"
 change_key --finish > /dev/null || fail 'the key before did not go'
 systemctl restart aiba-signer
 for known in "$first" "$second"; do
     aiba signer audit verify /var/log/aiba-signer/audit.log --key "$known" | grep -q "signs it: $second" || fail "the log as $known sees it"
 done
 
-cp /etc/aiba/signer-policy.toml /tmp/policy
+cp /etc/aiba/signer-policy.toml $kept/policy
 echo 'version = 2' > /etc/aiba/signer-policy.toml
 ! systemctl restart aiba-signer 2> /dev/null || fail 'the signer was started'
 sleep 3
 is aiba-signer ExecMainStatus 78
 is aiba-signer NRestarts 0
-cp /tmp/policy /etc/aiba/signer-policy.toml
+cp $kept/policy /etc/aiba/signer-policy.toml
 systemctl start aiba-signer
 curl --fail --silent --output /dev/null "$base/ready" || fail 'the API without its signer'
 

@@ -35,7 +35,7 @@ say 'the secrets, by the commands of the page'
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=aiba-signer -addext subjectAltName=DNS:aiba-signer \
     -keyout "$work/tls.key" -out "$work/tls.crt" 2> /dev/null
 root --volume "$pods-aiba-secrets:/api" --volume "$pods-aiba-signer-secrets:/signer" --volume "$pods-aiba-signer-policy:/policy" \
-    --volume "$work:/work:ro" --volume "$PWD/deploy:/deploy:ro" --env MONGO_URI --env REDIS_URL "$image" -euc '
+    --volume "$work:/made:ro" --volume "$PWD/deploy:/deploy:ro" --env MONGO_URI --env REDIS_URL "$image" -euc '
     aiba keys generate --all --small --out /api
     echo "a password of the rehearsal" | aiba admin hash-password > /api/admin-password-hash
     echo "734512:REHEARSED-token_0123456789abcdefgh" > /api/telegram-bot-token
@@ -44,7 +44,7 @@ root --volume "$pods-aiba-secrets:/api" --volume "$pods-aiba-signer-secrets:/sig
     echo "provider-key-4c1e8f0a-rehearsed" | tee /api/ton-api-key > /signer/ton-api-key
     aiba signer new-key /signer/oracle-key
     aiba signer new-token api /api/oracle-signer-token > /signer/tokens
-    cp /work/tls.crt /work/tls.key /signer/ && cp /work/tls.crt /api/signer-ca.pem
+    cp /made/tls.crt /made/tls.key /signer/ && cp /made/tls.crt /api/signer-ca.pem
     python -c "
 import yaml
 for each in yaml.safe_load_all(open(\"/deploy/kubernetes/settings.yaml\")):

@@ -16,6 +16,9 @@ from typing import Any, Final, cast
 
 from tests.support.redis import needed
 
+PYPI: Final = "pypi" + ".org"
+"""The host that pip-audit asks by name, wherever packages come from."""
+
 CONTROL: Final = ("pyyaml", "5.3")
 """What every advisory service knows a vulnerability of."""
 
@@ -57,7 +60,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         """Be the host that is asked for."""
-        assert self.path == "pypi.org:443"
+        assert self.path == f"{PYPI}:443"
         self.send_response(200, "Connection established")
         self.end_headers()
         self.connection = self._service.tls.wrap_socket(self.connection, server_side=True)
@@ -152,8 +155,8 @@ def service(
     """Serve, with the environment that leads pip-audit there instead of to PyPI."""
     key, certificate = folder / "key.pem", folder / "certificate.pem"
     words = [needed("openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt"]
-    words += ["ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=pypi.org"]
-    words += ["-addext", "subjectAltName=DNS:pypi.org"]
+    words += ["ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", f"/CN={PYPI}"]
+    words += ["-addext", f"subjectAltName=DNS:{PYPI}"]
     words += ["-keyout", str(key), "-out", str(certificate)]
     subprocess.run(words, check=True, capture_output=True)  # noqa: S603 - openssl itself
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
