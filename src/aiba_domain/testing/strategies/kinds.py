@@ -40,6 +40,7 @@ from aiba_domain.payments.model import IncomingPayment, UsedPayment
 from aiba_domain.ports import Remembered, Verdict
 from aiba_domain.signing.model import HASH_BYTES, SigningRequest
 from aiba_domain.signing.policy import POLICY_RANGES, Allowed, Denied, Limits, SigningPolicy
+from aiba_domain.signing.trail import HandOver
 from aiba_domain.testing.strategies import records
 from aiba_domain.testing.strategies.basics import (
     SMALL,
@@ -134,6 +135,11 @@ def _mode_terms() -> st.SearchStrategy[ModeTerms]:
     return records.modes().map(GameMode.terms)
 
 
+def _unsigned(message: bytes) -> bytes:
+    """Stand for a signature: the strategies have no key."""
+    return message[:0].ljust(64, b"\0")
+
+
 SHAPED: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     **records.RECORDS,
     BattleInputs: records.battles().map(lambda battle: battle.receipt.inputs),
@@ -158,6 +164,13 @@ SHAPED: Final[Mapping[type, st.SearchStrategy[Any]]] = {
     Fighter: records.fighters(),
     GuildMatch: records.matches(),
     Handler: st.sampled_from(tuple(HANDLERS.values())),
+    HandOver: st.builds(
+        HandOver,
+        before=st.binary(min_size=32, max_size=32),
+        key=st.binary(min_size=32, max_size=32),
+        sign=st.just(_unsigned),
+        sign_before=maybe(st.just(_unsigned)),
+    ),
     IncomingPayment: records.incoming_payments(),
     Limits: _limits(),
     ModeRules: records.rules(),
