@@ -352,9 +352,10 @@ def test_metrics_tell_limits_lock_and_commits(tmp_path: Path) -> None:
             'aiba_signer_locked{reason="operator"} 0.0',
             "aiba_signer_quarantined 0.0",
             "aiba_signer_log_entries 2.0",
-            'aiba_signer_commit_seconds_count{step="decide"} 1.0',
-            'aiba_signer_commit_seconds_count{step="store"} 1.0',
-            'aiba_signer_commit_seconds_count{step="log"} 1.0',
+            # The log is signed at its first start: a commit of its own, before that of the state.
+            'aiba_signer_commit_seconds_count{step="decide"} 2.0',
+            'aiba_signer_commit_seconds_count{step="store"} 2.0',
+            'aiba_signer_commit_seconds_count{step="log"} 2.0',
             "aiba_signer_request_duration_seconds_count 1.0",
         ):
             assert line in page.splitlines()
