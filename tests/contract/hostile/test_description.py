@@ -15,7 +15,7 @@ from schemathesis.generation.case import Case
 from schemathesis.schemas import APIOperation
 
 from aiba_domain.application import forecast
-from tests.contract.game.support import data_of
+from tests.contract.game.support import Call, data_of, error_of
 from tests.contract.hostile.target import CASES, CHECKS, Headers, Target, kind_of, name_of
 
 PARTS: Final = 8
@@ -176,3 +176,22 @@ def test_a_forecast_has_bounds(target: Target, monkeypatch: pytest.MonkeyPatch) 
     for name in ("days", "players", "avgBattles", "seed"):
         for value in (-1, 2**32, 2**64):
             assert target.root.get(f"{path}&{name}={value}").status_code == 400
+
+
+def test_a_refusal_names_a_query_as_it_was_sent(target: Target) -> None:
+    """Each text of a query, one character too long: the fault stands under its own name."""
+    document, tried = target.game.description.document, 0
+    player = target.game.as_player(target.player)
+    for path, methods in document["paths"].items():
+        headers = target.root.headers if "/admin/" in path else player
+        parameters = methods.get("get", {}).get("parameters", ())
+        for parameter in parameters:
+            name, longest = parameter["name"], parameter["schema"].get("maxLength")
+            others = [each for each in parameters if each["required"] and each is not parameter]
+            if parameter["in"] != "query" or longest is None or others:
+                continue
+            query = f"{path}?{name}={'1' * (longest + 1)}"
+            refused = target.game.send(Call(method="GET", path=query, headers=headers))
+            assert name in error_of(refused, 400, "validation_error"), query
+            tried += 1
+    assert tried > 8
