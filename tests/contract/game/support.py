@@ -15,10 +15,12 @@ import httpx
 
 from aiba_adapters.telegram import sign
 from aiba_domain.application.audit import AuditReport
+from aiba_domain.application.ledger_auditor import LedgerAuditor
 from aiba_domain.battle.mode_commands import SaveMode
 from aiba_domain.battle.modes import GameMode, mode_id
 from aiba_domain.brokers.model import Broker
 from aiba_domain.economy.commands import ChangePolicy
+from aiba_domain.ledger_audit.chain import MAX_BATCH
 from aiba_domain.ports import Store
 from aiba_domain.testing.playground import Playground
 from aiba_entry.container import Container
@@ -278,6 +280,15 @@ class Game(Playground):
     def set_policy(self, **changes: object) -> None:
         """Make the next version of the economy policy."""
         self.operate(ChangePolicy(changes=changes))
+
+    def seal(self, *, size: int = MAX_BATCH) -> str:
+        """Let the ledger's audit go round and seal all of it; return the chain's head."""
+
+        async def breathe() -> None:
+            return
+
+        auditor = LedgerAuditor(store=self.store, clock=self.clock, seal_after_ms=0, size=size)
+        return self.run(auditor.go_round(self.container.pipeline(), breathe)).head
 
     def save_mode(self, key: str, **fields: Any) -> None:
         """Save a mode that costs no time and no energy unless `fields` say otherwise."""

@@ -3,21 +3,10 @@
 import json
 from typing import Any
 
-from aiba_domain.application.ledger_auditor import LedgerAuditor
 from tests.contract.game.support import Game, data_of
 
 PATH = "/api/ledger/proof"
 Json = Any
-
-
-def seal(game: Game) -> None:
-    """Let the auditor go round."""
-
-    async def breathe() -> None:
-        return
-
-    auditor = LedgerAuditor(store=game.store, clock=game.clock, seal_after_ms=0, size=2)
-    game.run(auditor.go_round(game.container.pipeline(), breathe))
 
 
 def test_own_entries_are_proven_back_to_the_first(game: Game) -> None:
@@ -25,7 +14,7 @@ def test_own_entries_are_proven_back_to_the_first(game: Game) -> None:
     for amount in (1, 2, 3):
         game.fund("7", NEUR=amount)
         game.fund("8", NEUR=amount)
-    seal(game)
+    game.seal(size=2)
     found: list[Json] = []
     query = ""
     while True:
@@ -45,7 +34,7 @@ def test_who_has_no_sealed_entry_has_no_proof(game: Game) -> None:
     """Nor is there one of a checkpoint that there isn't."""
     game.fund("8", NEUR=1)
     assert game.get(PATH, player="7").status_code == 404
-    seal(game)
+    game.seal(size=2)
     assert game.get(PATH, player="7").status_code == 404
     assert game.get(f"{PATH}?checkpoint=9", player="7").status_code == 404
     assert data_of(game.get(f"{PATH}?checkpoint=1", player="7"))["entries"] == []

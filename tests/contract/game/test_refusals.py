@@ -195,7 +195,8 @@ def test_banned_player_is_told_why_and_until_when(game: Game) -> None:
 
 def test_banned_player_may_look(game: Game) -> None:
     """A ban forbids to change things, not to see them."""
-    player, _ = game.fighter()
+    player, _ = game.fighter(NEUR=1)
+    game.seal()
     game.operate(BanPlayer(player_id=player, minutes=10, reason="r"))
     for operation in game.description.operations:
         theirs = not operation.path.startswith("/api/admin/")

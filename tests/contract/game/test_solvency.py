@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from aiba_domain.application.ledger_auditor import LedgerAuditor
 from aiba_domain.instants import iso
 from aiba_domain.testing.chain import VAULT
 from aiba_entry.solvency import KEPT_MS
@@ -13,16 +12,6 @@ from tests.contract.game.support import Game, data_of
 from tests.contract.game.ton import WITHOUT
 
 Json = dict[str, Any]
-
-
-def seal(game: Game) -> str:
-    """Let the auditor go round, and return the chain's head."""
-
-    async def breathe() -> None:
-        return
-
-    auditor = LedgerAuditor(store=game.store, clock=game.clock, seal_after_ms=0)
-    return game.run(auditor.go_round(game.container.pipeline(), breathe)).head
 
 
 def ask(game: Game) -> Json:
@@ -42,7 +31,7 @@ def test_both_sides(game: Game) -> None:
     player, _ = game.holder(100)
     game.fund("77", AIBA=50, NEUR=9)
     game.withdraw(player, amount=40)
-    head = seal(game)
+    head = game.seal()
     hold(game, 300)
     found = ask(game)
     owed = found["liabilities"]
@@ -60,7 +49,7 @@ def test_both_sides(game: Game) -> None:
 def test_one_jetton_short_is_not_solvent(game: Game) -> None:
     """The line is exact."""
     game.fund("77", AIBA=10_000)
-    seal(game)
+    game.seal()
     for jettons, solvent, ratio in ((10_000, True, "10000"), (9_999, False, "9999")):
         hold(game, jettons)
         found = ask(game)
@@ -70,7 +59,7 @@ def test_one_jetton_short_is_not_solvent(game: Game) -> None:
 def test_nothing_owed_is_solvent(game: Game) -> None:
     """There is no ratio to nothing."""
     game.fund("77", NEUR=1)
-    seal(game)
+    game.seal()
     found = ask(game)
     assert (found["solvent"], found["ratioBps"]) == (True, None)
 
@@ -82,7 +71,7 @@ def test_what_is_not_known_is_null(game: Game, make_game: MakeGame) -> None:
     assert (found["status"], found["liabilities"], found["solvent"]) == ("not_audited", None, None)
     assert found["assets"]["jettons"] == "1"
     game.fund("77", AIBA=1)
-    seal(game)
+    game.seal()
     game.ton.reader.inventory_is_down = True
     found = ask(game)
     told = (found["status"], found["assets"], found["solvent"])
@@ -90,7 +79,7 @@ def test_what_is_not_known_is_null(game: Game, make_game: MakeGame) -> None:
     assert found["liabilities"]["totalAiba"] == "1"
     bare = make_game(**WITHOUT)
     bare.fund("77", AIBA=3)
-    seal(bare)
+    bare.seal()
     found = ask(bare)
     assert (found["status"], found["assets"]) == ("no_vault", None)
     assert found["liabilities"]["totalAiba"] == "3"
@@ -99,7 +88,7 @@ def test_what_is_not_known_is_null(game: Game, make_game: MakeGame) -> None:
 def test_nobody_makes_us_ask_the_chain_often(game: Game) -> None:
     """However many ask, one answer is computed for all of them, and kept for a while."""
     game.fund("77", AIBA=1)
-    seal(game)
+    game.seal()
     before = game.ton.reader.asked
     answers = [game.get("/api/solvency").content for _ in range(20)]
     once = game.ton.reader.asked - before
@@ -125,8 +114,8 @@ def test_only_the_newest_checkpoint_is_read(make_game: MakeGame, kind: str) -> N
     """No matter how long the ledger: neither entries nor accounts are gone through."""
     game = make_game(kind)
     game.fund("77", AIBA=1)
-    seal(game)
+    game.seal()
     game.fund("77", AIBA=10)
     assert ask(game)["liabilities"]["totalAiba"] == "1"
-    seal(game)
+    game.seal()
     assert ask(game)["liabilities"]["totalAiba"] == "11"
