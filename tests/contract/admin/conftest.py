@@ -1,15 +1,14 @@
 """A service with admins."""
 
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.contract.game.support import Game
 from tests.support import admins
 from tests.support.admins import Panel
+from tests.support.logs import logging_kept
 from tests.support.stores import opener
 
 MakeGame = Callable[..., Game]
@@ -17,12 +16,8 @@ MakeGame = Callable[..., Game]
 
 @pytest.fixture(autouse=True, scope="module")
 def _logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_kept():
+        yield
 
 
 @pytest.fixture(name="make_game")

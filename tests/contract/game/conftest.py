@@ -1,13 +1,12 @@
 """The service for the tests of the game: one that tests share, and fresh ones."""
 
-import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-import structlog
 
 from tests.contract.game.support import Game
+from tests.support.logs import logging_kept
 from tests.support.stores import STORES, opener
 
 MakeGame = Callable[..., Game]
@@ -15,12 +14,8 @@ MakeGame = Callable[..., Game]
 
 @pytest.fixture(autouse=True, scope="module")
 def _logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_kept():
+        yield
 
 
 def _game(kind: str, folder: Path, **environ: str) -> Game:

@@ -1,22 +1,17 @@
 """A service for hostile clients, shared by the tests of a module."""
 
-import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from tests.contract.hostile.target import Target
+from tests.support.logs import logging_kept
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_kept():
+        yield
 
 
 @pytest.fixture(name="target")

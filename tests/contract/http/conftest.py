@@ -1,17 +1,13 @@
 """What every test of the HTTP contract leaves as it found it."""
 
-import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
+
+from tests.support.logs import logging_kept
 
 
 @pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_kept():
+        yield

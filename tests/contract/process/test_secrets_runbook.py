@@ -1,7 +1,6 @@
 """The runbook's pages about secrets, walked through with their commands as they stand."""
 
 import json
-import logging
 import os
 import re
 import shlex
@@ -13,7 +12,6 @@ from string import Template
 from typing import Final
 
 import pytest
-import structlog
 from click.testing import CliRunner
 
 from aiba_entry.cli.doctor import read_env_file
@@ -23,6 +21,7 @@ from aiba_entry.settings import load
 from aiba_entry.signer import environment
 from tests.contract.process.support import PATIENCE_S
 from tests.support.lasting import lasting
+from tests.support.logs import logging_kept
 from tests.support.ready import READY
 from tests.support.signers import AUDIT_KEY, Files
 
@@ -159,12 +158,8 @@ class Operator:
 
 @pytest.fixture(autouse=True, scope="module")
 def _logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_kept():
+        yield
 
 
 @pytest.fixture(name="operator")

@@ -1,13 +1,13 @@
 """The service and its chain for each test; nothing here where there is no TVM for the machine."""
 
-import logging
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
-import structlog
+
+from tests.support.logs import logging_kept
 
 collect_ignore_glob = ["test_*.py"] if find_spec("tonpy") is None else []
 
@@ -18,12 +18,8 @@ if not collect_ignore_glob:
 
     @pytest.fixture(autouse=True, scope="module")
     def _logging() -> Iterator[None]:
-        root = logging.getLogger()
-        handlers, level = root.handlers[:], root.level
-        yield
-        structlog.reset_defaults()
-        root.handlers[:] = handlers
-        root.setLevel(level)
+        with logging_kept():
+            yield
 
     @pytest.fixture(name="prepared", scope="session")
     def _prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:

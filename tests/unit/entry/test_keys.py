@@ -5,7 +5,7 @@ import itertools
 import json
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +25,7 @@ from aiba_entry.settings import load
 from aiba_entry.signer import environment as signer
 from aiba_entry.signer.tokens import read_tokens
 from aiba_entry.variables import SECRETS
+from tests.support.deaths import Died, death_at
 from tests.support.ready import READY
 
 ROLLED: Final = [kind.name for kind in OWN if kind.change is Change.ROLLED]
@@ -194,28 +195,6 @@ def test_a_secret_is_changed_step_by_step_and_back(shop: Shop, name: str) -> Non
     assert sorted(each.name for each in shop.folder.glob(f"{name}*")) == [name]
     assert "# the arena" in shop.env_file.read_text()
     assert shop.env_file.stat().st_mode & 0o777 == 0o600
-
-
-class Died(BaseException):
-    """The process is gone in the middle of a step."""
-
-
-def death_at(place: int) -> pytest.MonkeyPatch:
-    """Let a process die before its `place`th change of a directory, until it is undone."""
-    counted = itertools.count()
-    patched = pytest.MonkeyPatch()
-
-    def dying(change: Callable[..., object]) -> Callable[..., object]:
-        def act(path: Path, *arguments: object, **named: object) -> object:
-            if next(counted) >= place:
-                raise Died
-            return change(path, *arguments, **named)
-
-        return act
-
-    for change in ("hardlink_to", "replace", "unlink"):
-        patched.setattr(Path, change, dying(getattr(Path, change)))
-    return patched
 
 
 @pytest.mark.parametrize("name", ["SESSION_SECRET", BOT, "ORACLE_SIGNER_TOKEN"])

@@ -9,7 +9,7 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +28,7 @@ from aiba_entry.readiness.judgment import examine
 from aiba_entry.settings import Settings
 from aiba_entry.signer import environment
 from aiba_entry.variables import SecretFile
+from tests.support.deaths import Died, death_at
 from tests.support.ready import READY
 
 DEPLOY: Final = Path(__file__).parents[3] / "deploy"
@@ -197,27 +198,6 @@ def test_a_systemd_that_refuses_keeps_the_file_it_still_loads(
     run = machine.keys("rotate", name, *where, "--finish")
     assert (run.exit_code, "systemctl daemon-reload" in run.output) == (0, True)
     assert machine.value(name + PREVIOUS) is None
-
-
-class Died(BaseException):
-    """The process is gone in the middle of a step."""
-
-
-def death_at(place: int) -> pytest.MonkeyPatch:
-    """Let a process die before its `place`th change of a directory, until it is undone."""
-    counted, patched = itertools.count(), pytest.MonkeyPatch()
-
-    def dying(change: Callable[..., object]) -> Callable[..., object]:
-        def act(path: Path, *arguments: object, **named: object) -> object:
-            if next(counted) >= place:
-                raise Died
-            return change(path, *arguments, **named)
-
-        return act
-
-    for change in ("hardlink_to", "replace", "unlink"):
-        patched.setattr(Path, change, dying(getattr(Path, change)))
-    return patched
 
 
 def test_a_death_anywhere_leaves_a_unit_that_comes_to_start(

@@ -10,6 +10,7 @@ import pytest
 import structlog
 
 from aiba_entry.observability import REQUEST_ID, configure_logging, ensure_logging, get_logger
+from tests.support.logs import logging_kept
 
 SECRET = "correct-horse-battery-staple-0123"
 # Made at run time: a traceback shows source lines, and this text must be in none of them.
@@ -18,12 +19,8 @@ LAUNCH = "hash=" + "".join(str(digit) for digit in range(10))
 
 @pytest.fixture(autouse=True)
 def _logging() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    structlog.reset_defaults()
-    root.handlers[:] = handlers
-    root.setLevel(level)
+    with logging_kept():
+        yield
 
 
 @pytest.fixture(name="stream")
